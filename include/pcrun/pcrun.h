@@ -1,0 +1,189 @@
+/* pcrun.h: load, check, run, stop and explain a graph from a C program.
+ *
+ * The pcrun command is written with this header alone. Every call may be made from any thread,
+ * one at a time for one graph, except where [any] says otherwise. Nothing here prints, installs
+ * signal handlers or ends the process.
+ *
+ * Errors. A call that can fail gives an error object: a code and a chain of causes, the
+ * innermost (what really happened) last. pc_error_text() is the text that the command prints.
+ * `ret_err` may be NULL. Structs that the caller fills start with `size` = sizeof, so that they
+ * can grow; zero means the default everywhere.
+ */
+#ifndef PCRUN_PCRUN_H
+#define PCRUN_PCRUN_H
+
+#include <pcrun/codes.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PC_API __attribute__((visibility("default")))
+
+struct pc_graph;
+struct pc_error;
+
+/* ------------------------------------------------------------------------------- errors --- */
+
+/** The whole text, lines ended by \n: diagnostics with their source lines and carets, or causes
+ * from the outermost to the innermost. Owned by the error. "" for NULL. Since 1.0. */
+PC_API const char *pc_error_text(const struct pc_error *err);
+
+/** The first line only, without newline. Owned by the error. */
+PC_API const char *pc_error_first(const struct pc_error *err);
+
+/** enum pc_result; PC_OK for NULL. */
+PC_API int pc_error_code(const struct pc_error *err);
+
+/** NULL is fine. */
+PC_API void pc_error_free(struct pc_error *err);
+
+/* ------------------------------------------------------------------------------ loading --- */
+
+/** How to load. */
+struct pc_load_options {
+	size_t size;
+	const char *const *defines; /* "name=value", as -D; they win over `param` lines */
+	size_t n_defines;
+	const char *const *plugin_dirs; /* as -L, searched after the graph's own directory */
+	size_t n_plugin_dirs;
+};
+
+/** Read a graph file, load its plugins and check everything that can be checked before a run.
+ * @path      "-" is standard input.
+ * @options   NULL: defaults.
+ * @ret_graph the graph, to be freed by pc_graph_free(); NULL on failure.
+ * @return PC_OK; PC_WRONG: the file or a plugin is wrong (all mistakes are in the text);
+ *         PC_ERROR: it could not be read; PC_NOMEM. Since 1.0. */
+PC_API int pc_graph_load_file(struct pc_graph **ret_graph, const char *path,
+                              const struct pc_load_options *options, struct pc_error **ret_err);
+
+/** The same for a text. @name stands for the file's name in messages, "-e" say; plugins and
+ * includes with relative paths are sought in the working directory. */
+PC_API int pc_graph_load_text(struct pc_graph **ret_graph, const char *name, const char *text,
+                              size_t text_size, const struct pc_load_options *options,
+                              struct pc_error **ret_err);
+
+/** Stops the graph at once if it still runs, then frees it. NULL is fine. */
+PC_API void pc_graph_free(struct pc_graph *graph);
+
+/** The canonical form of a graph file's text (comments stay; applied twice it changes nothing).
+ * Includes are not followed, plugins not needed. @ret_text is malloc'd, ends with NUL.
+ * @return PC_OK, PC_WRONG, PC_ERROR, PC_NOMEM. Since 1.0. */
+PC_API int pc_format_text(char **ret_text, const char *name, const char *text, size_t text_size,
+                          struct pc_error **ret_err);
+
+/* ------------------------------------------------------------------------------ running --- */
+
+/** Where lines for the user go: log lines of stages, warnings of the runtime. Called on any
+ * thread, one call at a time. `stage` is NULL for the runtime itself. */
+typedef void pc_log_fn(void *user, int level, const char *stage, const char *text);
+
+/** How to run. */
+struct pc_run_options {
+	size_t size;
+	unsigned workers;       /* 0: as many as the process may use cores */
+	int64_t drain_ns;       /* after pc_graph_stop(PC_STOP_DRAIN); 0: 10 s */
+	int64_t grace_ns;       /* for daemons and own threads to come back; 0: 2 s */
+	pc_log_fn *log;         /* NULL: nothing is said */
+	void *log_user;
+	int log_level;          /* enum pc_level: lines below it are left out */
+};
+
+/** Open all stages and start. The graph runs on threads of its own.
+ * @return PC_OK; PC_ERROR: a stage could not be opened (all that were are closed again);
+ *         PC_NOMEM; PC_INVALID: it was started before. Since 1.0. */
+PC_API int pc_graph_start(struct pc_graph *graph, const struct pc_run_options *options,
+                          struct pc_error **ret_err);
+
+/** Wait for the end, at most timeout_ns (0 = only look).
+ * @return PC_OK: ended well; PC_TIMEOUT: still runs; PC_ERROR: a stage failed, or the ledger
+ *         does not balance; PC_DEADLOCK; PC_STOPPED: ended because pc_graph_stop() asked.
+ *         May be called again: the answer stays. */
+PC_API int pc_graph_wait(struct pc_graph *graph, int64_t timeout_ns, struct pc_error **ret_err);
+
+enum pc_stop {
+	PC_STOP_DRAIN = 1, /* producers end now, what is on its way arrives, at most drain_ns */
+	PC_STOP_NOW = 2    /* no stage is called again; what is queued is abandoned */
+};
+
+/** Ask a running graph to end; returns at once. [any] also while another thread waits; not from
+ * a signal handler. PC_OK; PC_INVALID: not started, or no such way. */
+PC_API int pc_graph_stop(struct pc_graph *graph, int how);
+
+/** A descriptor that becomes readable when the graph has ended; the graph's own. [any] -1 before
+ * the start. */
+PC_API int pc_graph_fd(struct pc_graph *graph);
+
+/** What everybody is doing and waiting for, in words, one line each; malloc'd. NULL: no memory.
+ * [any] */
+PC_API char *pc_graph_explain(struct pc_graph *graph);
+
+/* ---------------------------------------------------------------------------- reporting --- */
+
+/** A row of the ledger: what became of the items put into one queue.
+ * put = done + dropped + dead + abandoned + queued holds when the graph has ended. */
+struct pc_queue_row {
+	const char *name; /* "basket", or "lines -> grep" for an unnamed one */
+	const char *file; /* position of its declaration */
+	unsigned line;
+	uint64_t capacity;
+	uint64_t put, done, dropped, dead, abandoned, queued;
+	uint64_t high_water, full_waits, empty_waits;
+};
+
+/** What one stage did, summed over its replicas. */
+struct pc_stage_row {
+	const char *name;
+	const char *plugin;
+	unsigned replicas;
+	uint64_t taken, emitted, failed, skipped, retried;
+	uint64_t activations;
+	int64_t busy_ns;
+	uint64_t progress, progress_total;
+	const char *state; /* "running", "waiting for input", "ended", … */
+};
+
+/** Rows 0 … count-1; false beyond the end. `size` is sizeof the caller's struct. [any]
+ * Names live as long as the graph; figures are a snapshot. Since 1.0. */
+PC_API bool pc_graph_queue(struct pc_graph *graph, size_t index, struct pc_queue_row *ret_row,
+                           size_t size);
+PC_API bool pc_graph_stage(struct pc_graph *graph, size_t index, struct pc_stage_row *ret_row,
+                           size_t size);
+
+/* ------------------------------------------------------------------------------ plugins --- */
+
+struct pc_plugin;
+struct pc_stage_desc;
+
+/** Find a plugin by name on the search path, or by file (a name with a slash; .so, or .c which
+ * is compiled first). Freed by pc_plugin_close().
+ * @return PC_OK; PC_WRONG: there is a file, but it can't be used; PC_ERROR: not found, with the
+ *         places that were searched; PC_NOMEM. Since 1.0. */
+PC_API int pc_plugin_open(struct pc_plugin **ret_plugin, const char *name_or_file,
+                          const struct pc_load_options *options, struct pc_error **ret_err);
+PC_API void pc_plugin_close(struct pc_plugin *plugin);
+
+/** Valid until close. */
+PC_API const struct pc_stage_desc *pc_plugin_desc(const struct pc_plugin *plugin);
+PC_API const char *pc_plugin_file(const struct pc_plugin *plugin);
+
+/** Call `each` for every plugin file on the search path, in order of search and name. `error` is
+ * NULL for a usable one, `plugin` NULL for one that is not; both live for the call only.
+ * `shadowed`: an earlier directory has the same name. */
+typedef void pc_plugin_fn(void *user, const char *file, const struct pc_plugin *plugin,
+                          bool shadowed, const struct pc_error *error);
+PC_API int pc_plugin_list(const struct pc_load_options *options, pc_plugin_fn *each, void *user,
+                          struct pc_error **ret_err);
+
+/** "1.0.0" of the library. */
+PC_API const char *pc_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,48 @@
+/* queue/queue.h: what the engine needs of the queue beyond <pcrun/queue.h>.
+ *
+ * Tasks wait by callback instead of by sleeping, takes report the version bit, and room and fill
+ * can be looked at. Called by the engine's workers and own threads; nothing here blocks.
+ */
+#ifndef QUEUE_QUEUE_H
+#define QUEUE_QUEUE_H
+
+#include <pcrun/queue.h>
+
+/* A waiter that is a task. Embedded in the task; one per side it may wait on. The queue owns it
+ * from queue_wait_*() until `wake` is called or queue_cancel() has returned. */
+struct queue_waiter {
+	struct queue_waiter *next; /* queue's */
+	struct queue_waiter *prev; /* queue's */
+	_Atomic uint32_t state;    /* queue's */
+	uint32_t side;             /* queue's */
+	/* Called once, on the thread whose call made it true (or whose call closes or stops the
+	 * queue), with no lock held. Must only make the task runnable. */
+	void (*wake)(struct queue_waiter *waiter);
+};
+
+/* Take up to max items without waiting. *ret_version gets the version bit that was in force for
+ * all of them. PC_OK, PC_EMPTY, PC_CLOSED. */
+int queue_take_batch_version(struct pc_queue *queue, void **items, size_t max, size_t *ret_taken,
+                             unsigned *ret_version);
+
+/* Flip the version bit: items at and after the returned position are taken with the new bit. */
+uint64_t queue_flip_version(struct pc_queue *queue, unsigned *ret_new_version);
+unsigned queue_version(const struct pc_queue *queue);
+
+/* Ask to be woken when the queue is not empty, or closed (take), when it has room, or no readers
+ * (put). PC_OK: armed, `wake` will come exactly once. PC_AGAIN: not armed, it is so already. */
+int queue_wait_take(struct pc_queue *queue, struct queue_waiter *waiter);
+int queue_wait_put(struct pc_queue *queue, struct queue_waiter *waiter);
+
+/* Take an armed waiter back. True: it was armed and `wake` will not come. False: `wake` has been
+ * called or is being called now. */
+bool queue_cancel(struct pc_queue *queue, struct queue_waiter *waiter);
+
+/* Estimates that may be stale at once: free places as puts see them, items as takes see them. */
+size_t queue_room(const struct pc_queue *queue);
+size_t queue_fill(const struct pc_queue *queue);
+/* Puts can never succeed again (no readers) / takes can never yield again (closed and empty). */
+bool queue_put_closed(const struct pc_queue *queue);
+bool queue_take_closed(const struct pc_queue *queue);
+
+#endif
