@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 struct buf {
-	char *text; /* ends with NUL once anything was added; NULL before */
+	char *text;  /* ends with NUL once anything was added; NULL before */
 	size_t size; /* without the NUL */
 	size_t room;
 	bool failed; /* out of memory: what came after is lost */
@@ -18,7 +18,8 @@ void buf_add(struct buf *b, const char *bytes, size_t size);
 void buf_adds(struct buf *b, const char *string);
 void buf_addc(struct buf *b, char c);
 __attribute__((format(printf, 2, 3))) void buf_addf(struct buf *b, const char *format, ...);
-void buf_addv(struct buf *b, const char *format, va_list ap);
+__attribute__((format(printf, 2, 0))) void buf_addv(struct buf *b, const char *format,
+                                                    va_list ap);
 /* Hands over the malloc'd text ("" rather than NULL when empty); NULL when memory ran out. */
 char *buf_take(struct buf *b);
 

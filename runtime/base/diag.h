@@ -41,6 +41,9 @@ struct diag_source {
 	const char *text;
 	size_t size;
 	struct diag_span included_from; /* source 0: it was named on the command line */
+	/* diag.c's: where each line begins; characters before every 1024th byte. */
+	const uint32_t *lines, *chars;
+	uint32_t n_lines;
 };
 
 struct diag_list {
@@ -53,18 +56,19 @@ struct diag_list {
 
 void diag_list_fini(struct diag_list *list);
 /* Returns the source's number, 0 when out of memory. The text is copied. */
-uint32_t diag_source_add(struct diag_list *list, const char *name, const char *text, size_t size,
-                         struct diag_span included_from);
+uint32_t diag_source_add(struct diag_list *list, const char *name, const char *text,
+                         size_t size, struct diag_span included_from);
 /* Returns the diagnostic, to hang notes and a hint on; never NULL (a static one when out of memory). */
 __attribute__((format(printf, 3, 4))) struct diag *
 diag_error(struct diag_list *list, struct diag_span span, const char *format, ...);
 __attribute__((format(printf, 3, 4))) struct diag *
 diag_warning(struct diag_list *list, struct diag_span span, const char *format, ...);
 __attribute__((format(printf, 4, 5))) void diag_note(struct diag_list *list, struct diag *to,
-                                                     struct diag_span span, const char *format, ...);
+                                                     struct diag_span span, const char *format,
+                                                     ...);
 __attribute__((format(printf, 3, 4))) void diag_hint(struct diag_list *list, struct diag *to,
                                                      const char *format, ...);
-/* 1-based line and column (column counts characters of UTF-8, a tab as one). */
+/* 1-based line and column (column counts characters of UTF-8, a tab as one); 0, 0: no place. */
 void diag_position(const struct diag_list *list, struct diag_span span, unsigned *ret_line,
                    unsigned *ret_column);
 const char *diag_source_name(const struct diag_list *list, struct diag_span span);

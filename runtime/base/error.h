@@ -12,7 +12,8 @@
  * sentence in front of it. */
 __attribute__((format(printf, 3, 4))) int error_set(struct pc_error **ret, int code,
                                                     const char *format, ...);
-__attribute__((format(printf, 2, 3))) void error_add(struct pc_error **ret, const char *format, ...);
+__attribute__((format(printf, 2, 3))) void error_add(struct pc_error **ret, const char *format,
+                                                     ...);
 /* A chain of one whose text is several ready lines (rendered diagnostics). Takes over `text`. */
 int error_set_text(struct pc_error **ret, int code, char *text);
 

@@ -13,7 +13,7 @@ struct near {
 
 /* Begin with NEAR_INIT, offer every candidate, read `best`. Near enough: at most a third of the
  * letters (at least one) inserted, deleted, replaced or swapped with a neighbour; case counts half. */
-#define NEAR_INIT(text, size)                                                                   \
+#define NEAR_INIT(text, size)                                                                  \
 	{                                                                                      \
 		text, size, NULL, ~0u                                                          \
 	}
