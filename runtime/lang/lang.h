@@ -76,6 +76,7 @@ struct lang_stage {
 	struct lang_attr *attrs;
 	size_t n_attrs;
 	struct diag_span span;
+	bool broken;
 };
 
 struct lang_queue {
@@ -83,6 +84,7 @@ struct lang_queue {
 	struct lang_attr *attrs;
 	size_t n_attrs;
 	struct diag_span span;
+	bool broken;
 };
 
 struct lang_join {
@@ -90,6 +92,7 @@ struct lang_join {
 	struct lang_name *after;
 	size_t n_after;
 	struct diag_span span;
+	bool broken;
 };
 
 struct lang_shared {
@@ -98,6 +101,7 @@ struct lang_shared {
 	struct lang_attr *attrs;
 	size_t n_attrs;
 	struct diag_span span;
+	bool broken;
 };
 
 /* One end of an arrow. Whether a bare NAME is a stage, a queue or a plugin is for the plan to
@@ -120,6 +124,7 @@ struct lang_wire {
 	struct lang_attr *attrs;
 	size_t n_attrs;
 	struct diag_span span;
+	bool broken;
 };
 
 struct lang_param {
@@ -128,7 +133,11 @@ struct lang_param {
 	bool used;
 };
 
-/* Everything, in the order of the text (includes in place). */
+/* Everything, in the order of the text (includes in place).
+ *
+ * A statement whose mistake was reported is still here, as far as it was understood, so that its
+ * name is known; `broken` is then set, and what is missing in it is no further mistake. Texts of
+ * names are never NULL except where said (the plugin of a broken stage may be ""). */
 struct lang_tree {
 	struct arena arena;
 	struct lang_param *params;
