@@ -15,14 +15,22 @@
 
 /* Where to look, in order: the graph's directory (may be NULL), -L, PCRUN_PLUGIN_PATH, the
  * directory built in (<libdir>/pcrun; in the build tree PCRUN_PLUGIN_DIR of the environment wins). */
+struct loader_claim;
 struct loader_path {
 	const char **dirs;
 	size_t n_dirs;
+	/* What was opened through this path, the newest first: asking again costs no system call,
+	 * and two files that claim one stage name are found. Holds a reference to each. */
+	struct loader_claim **claims;
 };
 
+/* False: no memory (nothing to be finished then). */
 bool loader_path_init(struct loader_path *path, const char *graph_dir, const char *const *extra,
                       size_t n_extra);
 void loader_path_fini(struct loader_path *path);
+
+/* Which of two plugins comes first on the path, or whether a name is shadowed, is up to the order
+ * of `dirs`; a directory that is named twice counts at its first place only. */
 
 /* One loaded build. `desc` is the loader's own normalised copy: sized to this host's struct,
  * tables copied row by row with this host's row size, NULL docs turned into "", so that readers
@@ -36,14 +44,17 @@ struct loader_plugin {
 };
 
 /* By name: DIR/NAME.so on the path; the descriptor must say NAME. By file (contains a slash): .so,
- * or .c, compiled by the system's compiler ($CC, else cc) into $XDG_CACHE_HOME/pcrun.
+ * or .c, compiled by the system's compiler ($CC, else cc) into $XDG_CACHE_HOME/pcrun; a relative
+ * one is sought from `relative_to`, a directory (NULL: the working directory). `path` may be NULL
+ * for a file: then nothing is remembered.
  * PC_OK; PC_ERROR: no such file (places searched are in the text, and near names as a hint);
- * PC_WRONG: refused, with the cause. */
+ * PC_WRONG: refused, with the cause; PC_NOMEM. */
 int loader_open(struct loader_plugin **ret, const struct loader_path *path,
                 const char *name_or_file, const char *relative_to, struct pc_error **err);
-void loader_close(struct loader_plugin *plugin);
+void loader_close(struct loader_plugin *plugin); /* NULL is fine */
 
-/* Names of all plugins on the path, for "did you mean" and `pcrun list`: files, unopened. */
+/* Names of all plugins on the path, for "did you mean" and `pcrun list`: files, unopened; by
+ * directory, then by name. */
 typedef void loader_each_fn(void *user, const char *dir, const char *name, const char *file);
 void loader_each(const struct loader_path *path, loader_each_fn *each, void *user);
 

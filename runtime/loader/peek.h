@@ -1,0 +1,13 @@
+/* loader/peek.h: read memory that may not be there.
+ *
+ * A descriptor is data from a file: a pointer in it may be anything. Reading through the kernel
+ * turns a bad one into `false` instead of a SIGSEGV. Any thread. */
+#ifndef LOADER_PEEK_H
+#define LOADER_PEEK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+bool peek(const void *from, void *to, size_t size);
+
+#endif
