@@ -10,9 +10,10 @@
 #include <stdint.h>
 
 enum pc_result {
-	PC_OK = 0,        /* done */
-	PC_END = 1,       /* a stage says: nothing more from me, and nothing more for me */
-	PC_AGAIN = 2,     /* a stage says: call me again, at once or when the wake condition holds */
+	PC_OK = 0,  /* done */
+	PC_END = 1, /* a stage says: nothing more from me, and nothing more for me */
+	PC_AGAIN =
+		2, /* a stage says: call me again, at once or when the wake condition holds */
 	PC_ERROR = -1,    /* failed; the reason is in the chain of causes */
 	PC_FULL = -2,     /* put without waiting: no room */
 	PC_EMPTY = -3,    /* take without waiting: nothing there */
@@ -27,8 +28,8 @@ enum pc_result {
 
 /* Times are signed 64-bit nanoseconds. 0 = do not wait. */
 #define PC_FOREVER INT64_MAX
-#define PC_US INT64_C(1000)
-#define PC_MS INT64_C(1000000)
-#define PC_SEC INT64_C(1000000000)
+#define PC_US      INT64_C(1000)
+#define PC_MS      INT64_C(1000000)
+#define PC_SEC     INT64_C(1000000000)
 
 #endif

@@ -86,12 +86,12 @@ typedef void pc_log_fn(void *user, int level, const char *stage, const char *tex
 /** How to run. */
 struct pc_run_options {
 	size_t size;
-	unsigned workers;       /* 0: as many as the process may use cores */
-	int64_t drain_ns;       /* after pc_graph_stop(PC_STOP_DRAIN); 0: 10 s */
-	int64_t grace_ns;       /* for daemons and own threads to come back; 0: 2 s */
-	pc_log_fn *log;         /* NULL: nothing is said */
+	unsigned workers; /* 0: as many as the process may use cores */
+	int64_t drain_ns; /* after pc_graph_stop(PC_STOP_DRAIN); 0: 10 s */
+	int64_t grace_ns; /* for daemons and own threads to come back; 0: 2 s */
+	pc_log_fn *log;   /* NULL: nothing is said */
 	void *log_user;
-	int log_level;          /* enum pc_level: lines below it are left out */
+	int log_level; /* enum pc_level: lines below it are left out */
 };
 
 /** Open all stages and start. The graph runs on threads of its own.

@@ -64,7 +64,7 @@ enum pc_type {
 	PC_T_ENUM = 6,     /* uint32_t, index into `names` */
 	PC_T_DURATION = 7, /* int64_t   nanoseconds; 10us, 250ms, 1s, 5m, 1h */
 	PC_T_BYTES = 8,    /* uint64_t  a size; 4k, 64Ki, 1Gi */
-	PC_T_PATH = 9      /* const char *, as a string; relative to pcrun's working directory */
+	PC_T_PATH = 9 /* const char *, as a string; relative to pcrun's working directory */
 };
 
 enum pc_param_flags {
@@ -94,15 +94,17 @@ struct pc_param {
 /* The array has a negative size, and the compiler says so, when the field is not a T. */
 #define PC_FIELD(S, f, T)                                                                      \
 	(offsetof(S, f) +                                                                      \
-	 0 * sizeof(char[_Generic(&((S *)0)->f, T * : 1, T const * : 1, default : -1)]))
+	 0 * sizeof(char[_Generic(&((S *)0)->f, T * : 1, T const * : 1, default                \
+	                          : -1)]))
 #endif
 
 /* PC_PARAM_x(struct, field, default, range, unit, doc): the parameter has the field's name. */
 #define PC_PARAM_ROW(S, f, T, t, d, r, u, n, doc)                                              \
 	{                                                                                      \
-		#f, t, 0, PC_FIELD(S, f, T), d, r, u, n, doc                                   \
+#f, t, 0, PC_FIELD(S, f, T), d, r, u, n, doc                                   \
 	}
-#define PC_PARAM_BOOL(S, f, d, doc) PC_PARAM_ROW(S, f, bool, PC_T_BOOL, d, NULL, NULL, NULL, doc)
+#define PC_PARAM_BOOL(S, f, d, doc)                                                            \
+	PC_PARAM_ROW(S, f, bool, PC_T_BOOL, d, NULL, NULL, NULL, doc)
 #define PC_PARAM_I64(S, f, d, r, u, doc)                                                       \
 	PC_PARAM_ROW(S, f, int64_t, PC_T_I64, d, r, u, NULL, doc)
 #define PC_PARAM_U64(S, f, d, r, u, doc)                                                       \
@@ -246,8 +248,8 @@ struct pc_stage_desc {
 #define PC_STAGE(...)                                                                          \
 	PC_STAGE_EXPORT extern const struct pc_stage_desc pc_stage_v1;                         \
 	const struct pc_stage_desc pc_stage_v1 = {                                             \
-	        PC_STAGE_MAGIC, PC_ABI_MAJOR, PC_ABI_MINOR, sizeof(struct pc_stage_desc), 0,   \
-	        __VA_ARGS__}
+		PC_STAGE_MAGIC, PC_ABI_MAJOR, PC_ABI_MINOR, sizeof(struct pc_stage_desc), 0,   \
+		__VA_ARGS__}
 
 #define PC_COUNT(a)   ((uint32_t)(sizeof(a) / sizeof((a)[0])))
 #define PC_INPUTS(a)  .inputs = a, .n_inputs = PC_COUNT(a), .input_size = sizeof((a)[0])
@@ -296,8 +298,8 @@ struct pc_host {
  * the runtime knows. Since ABI 1.0. */
 struct pc_stage {
 	const struct pc_host *host;
-	const char *name;    /* the stage's name in the graph */
-	uint32_t replica;    /* 0 … replicas-1 */
+	const char *name; /* the stage's name in the graph */
+	uint32_t replica; /* 0 … replicas-1 */
 	uint32_t replicas;
 	uint32_t in_port;    /* input port of the item(s) in process() */
 	uint32_t batch_hint; /* emissions that still fit without being held back */
@@ -306,7 +308,7 @@ struct pc_stage {
 
 /* ------------------------------------------------------------------------ calls: items --- */
 
-/** A new item of `size` bytes, contents undefined, owned by the caller. [any]
+/** A new item of `size` bytes, contents undefined, owned by the caller. [stage] or [control]
  * NULL: no memory (then return pc_fail()). */
 static inline struct pc_item *pc_item_new(struct pc_stage *st, size_t size)
 {
@@ -322,7 +324,7 @@ static inline struct pc_item *pc_item_slice(struct pc_stage *st, struct pc_item 
 	return st->host->item_slice(st, parent, offset, size);
 }
 
-/** One more reference to the item; returns it. [any] */
+/** One more reference to the item; returns it. [stage] or [control] */
 static inline struct pc_item *pc_item_ref(struct pc_stage *st, struct pc_item *item)
 {
 	return st->host->item_ref(item);
@@ -353,7 +355,8 @@ static inline int pc_emit(struct pc_stage *st, unsigned port, struct pc_item *it
 }
 
 /** pc_emit() of a fresh item with a copy of these bytes. [stage] As pc_emit(). */
-static inline int pc_emit_copy(struct pc_stage *st, unsigned port, const void *data, size_t size)
+static inline int pc_emit_copy(struct pc_stage *st, unsigned port, const void *data,
+                               size_t size)
 {
 	return st->host->emit_copy(st, port, data, size);
 }

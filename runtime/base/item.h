@@ -1,0 +1,97 @@
+/* base/item.h: the memory of items: made, shared and given back without malloc or lock.
+ *
+ * Who: every thread that runs stages has one item_cache; the engine passes it along with the
+ * replica that runs. A cache is used by one thread at a time. Threads without one (a drop
+ * callback, say) use item_cache_current(), which the engine sets per thread.
+ *
+ * How: sizes are rounded up to classes; each cache holds two lists ("magazines") of free items a
+ * class; full and empty magazines go to and come from the pool's depot, so that a thread that
+ * only makes items and one that only frees them exchange 64 at a time. The magazine idea is
+ * Bonwick and Adams, "Magazines and Vmem" (USENIX 2001).
+ *
+ * Slices. A slice holds a reference to its parent. Counting each would make the parent's line
+ * travel between the core that slices and the core that frees, once per item: so a cache buys
+ * references in bulk for the parent it slices, and collects those that it frees; both are settled
+ * when another parent comes, and by item_cache_settle() at the end of each activation. Slices
+ * that fit into an item's own room are copied: that is cheaper than any reference.
+ */
+#ifndef BASE_ITEM_H
+#define BASE_ITEM_H
+
+#include <pcrun/stage.h>
+
+#include <stdatomic.h>
+
+#define ITEM_CLASSES  18
+#define ITEM_INLINE   32 /* bytes of payload in the smallest class */
+#define ITEM_MAGAZINE 64
+#define ITEM_DEPOT    64 /* places for full magazines, per class */
+
+struct item {
+	struct pc_item pub;
+	_Atomic uint32_t refs;
+	uint16_t class; /* ITEM_CLASSES: from malloc */
+	uint16_t is_slice;
+	struct item *parent; /* slice: whose bytes; free: next in the magazine */
+	_Alignas(16) unsigned char room[];
+};
+
+struct item_magazine {
+	struct item *first;
+	unsigned n;
+};
+
+struct item_pool;
+
+struct item_cache {
+	struct item_pool *pool;
+	struct {
+		struct item_magazine loaded, spare;
+	} classes[ITEM_CLASSES];
+	struct item *slicing; /* the parent whose references were bought */
+	uint32_t credit;      /* how many are left */
+	struct item *dropping;
+	uint32_t debt; /* references to `dropping` to give back */
+};
+
+struct item_pool *item_pool_create(void);
+/* All caches must have been finished. Items still alive die with it. */
+void item_pool_destroy(struct item_pool *pool);
+
+void item_cache_init(struct item_cache *cache, struct item_pool *pool);
+void item_cache_fini(struct item_cache *cache);
+void item_cache_settle(struct item_cache *cache);
+
+/* The cache of the running thread, for code that is called back without one. */
+void item_cache_set_current(struct item_cache *cache);
+struct item_cache *item_cache_current(void);
+
+struct item *item_new(struct item_cache *cache, size_t size);
+struct item *item_slice(struct item_cache *cache, struct item *parent, size_t offset,
+                        size_t size);
+struct item *item_writable(struct item_cache *cache, struct item *item);
+void item_free(struct item_cache *cache, struct item *item); /* the last reference is gone */
+
+static inline struct item *item_of(struct pc_item *pub)
+{
+	return (struct item *)(void *)pub;
+}
+
+static inline void item_ref(struct item *item, uint32_t n)
+{
+	/* relaxed: the caller holds a reference, so nothing can be freed meanwhile */
+	atomic_fetch_add_explicit(&item->refs, n, memory_order_relaxed);
+}
+
+/* Pairs (base/item.h, base/item.c)
+ *   I1 unref: release refs -> I2 unref: acquire refs    all uses of the item, before it is reused
+ */
+static inline void item_unref(struct item_cache *cache, struct item *item)
+{
+	/* The sole owner needs no read-modify-write: nobody else can add a reference. */
+	if (atomic_load_explicit(&item->refs, memory_order_acquire) == 1 /* I2 */ ||
+	    atomic_fetch_sub_explicit(&item->refs, 1, memory_order_acq_rel) == 1 /* I1 I2 */)
+		item_free(cache, item);
+}
+
+#endif

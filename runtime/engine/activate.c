@@ -1,0 +1,220 @@
+/* engine/activate.c: one activation of a replica, from "what is left to send" to "asleep".
+ *
+ * Called by a worker, or by the replica's own thread; never by two at a time (task.c). Never
+ * blocks: it returns ACT_SLEEP when waiters are armed that will make the replica ready again.
+ *
+ * The order matters: what was emitted before leaves first (nothing else may happen until it has,
+ * so memory is bounded), then what it was made from counts as done, and only then new work is
+ * taken, no more than the outputs have room for.
+ *
+ * Pairs
+ *   A1 input_wake: release armed -> A2 arm_inputs: acquire armed    the waiter is ours again
+ *   A3 stage_stop: release stop -> A4 activate: acquire stop        what led to the stop
+ *   A5 join_begin: release started -> A6 activate: acquire started  what the join waited for
+ *   A7 wake_fired: release waiting -> A8 work: acquire waiting      the wake fields are ours again
+ */
+#include "engine/engine.h"
+
+#include "base/clock.h"
+
+static void input_wake(struct queue_waiter *w)
+{
+	struct input *in = (struct input *)(void *)w;
+	struct replica *r = in->replica;
+
+	atomic_store_explicit(&in->armed, false, memory_order_release); /* A1 */
+	task_notify(r);
+}
+
+/* True: every open input is empty and will wake us. */
+static bool arm_inputs(struct replica *r)
+{
+	for (uint32_t i = 0; i < r->stage->desc->n_inputs; i++) {
+		struct input *in = &r->inputs[i];
+
+		if (in->closed ||
+		    atomic_load_explicit(&in->armed, memory_order_acquire) /* A2 */)
+			continue;
+		/* relaxed: the queue publishes the waiter */
+		atomic_store_explicit(&in->armed, true, memory_order_relaxed);
+		in->waiter.wake = input_wake;
+		if (queue_wait_take(in->place->queue, &in->waiter) != PC_OK) {
+			/* relaxed: the queue does not have it */
+			atomic_store_explicit(&in->armed, false, memory_order_relaxed);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Everything that the finished items emitted is in the queues: now they are done. */
+static void commit(struct replica *r)
+{
+	for (uint32_t i = 0; i < r->stage->desc->n_inputs; i++) {
+		struct input *in = &r->inputs[i];
+
+		if (in->undone == 0)
+			continue;
+		count_add(&in->done, in->undone - in->undead);
+		count_add(&in->dead, in->undead);
+		place_done(in->place, in->undone);
+		in->undone = in->undead = 0;
+	}
+}
+
+static enum act end(struct replica *r)
+{
+	bool daemon = r->stage->plan->daemon;
+
+	/* What nobody took is abandoned, and so are the items it came from. */
+	output_abandon(r);
+	commit(r);
+	item_cache_settle(r->cache);
+	for (uint32_t i = 0; i < r->n_outputs; i++)
+		for (uint32_t k = 0; k < r->outputs[i].n_lanes; k++) {
+			struct place *p = r->outputs[i].lanes[k].place;
+
+			if (!daemon || p->daemon_only)
+				pc_queue_writer_end(p->queue);
+			place_writer_end(p, daemon);
+		}
+	for (uint32_t i = 0; i < r->stage->desc->n_inputs; i++)
+		place_reader_end(r->inputs[i].place);
+	r->phase = PHASE_ENDED;
+	doing_set(r, DOING_ENDED);
+	return ACT_ENDED;
+}
+
+/* The size of a take follows the time per item, so that an activation lasts about the budget. */
+static void learn(struct replica *r, size_t n, int64_t elapsed_ns)
+{
+	int64_t each_ns = elapsed_ns / (int64_t)n;
+	size_t fits = each_ns > 0 ? (size_t)(ENGINE_BUDGET_NS / each_ns) : ENGINE_BATCH;
+
+	if (fits > r->batch_size * 2)
+		fits = r->batch_size * 2;
+	r->batch_size = fits < 1 ? 1 : fits > ENGINE_BATCH ? ENGINE_BATCH : fits;
+}
+
+static enum act take(struct replica *r, size_t room, int64_t start_ns)
+{
+	uint32_t n_inputs = r->stage->desc->n_inputs;
+	size_t max = r->batch_size < room ? r->batch_size : room;
+	bool open = false;
+
+	for (uint32_t k = 0; k < n_inputs; k++) {
+		uint32_t at = (r->next_input + k) % n_inputs;
+		struct input *in = &r->inputs[at];
+		unsigned version;
+		size_t n = 0;
+		int rc;
+
+		if (in->closed)
+			continue;
+		rc = queue_take_batch_version(in->place->queue, r->scratch->batch, max, &n,
+		                              &version);
+		if (rc == PC_OK) {
+			r->next_input = (at + 1) % n_inputs;
+			process_items(r, in, (struct item **)r->scratch->batch, n);
+			r->scratch->final = n < max;
+			learn(r, n, clock_now_ns() - start_ns);
+			return ACT_AGAIN;
+		}
+		if (rc == PC_CLOSED)
+			in->closed = true;
+		else
+			open = true;
+	}
+	if (!open) {
+		r->phase = PHASE_FINISH;
+		return ACT_AGAIN;
+	}
+	doing_set(r, DOING_INPUT);
+	return arm_inputs(r) ? ACT_SLEEP : ACT_AGAIN;
+}
+
+/* Send what is there. ACT_ENDED here means: all sent, go on. */
+static enum act publish(struct replica *r)
+{
+	if (output_flush(r)) {
+		commit(r);
+		return ACT_ENDED;
+	}
+	doing_set(r, DOING_OUTPUT);
+	return output_arm(r) ? ACT_SLEEP : ACT_AGAIN;
+}
+
+static enum act work(struct replica *r, int64_t start_ns)
+{
+	bool source = r->stage->desc->n_inputs == 0;
+	enum act act;
+	size_t room;
+
+	if (source && r->wants_wake) {
+		/* Woken for another reason: the condition still has to come. */
+		if (atomic_load_explicit(&r->waiting, memory_order_acquire) /* A8 */) {
+			/* relaxed: we are running; task_settle() hands it over */
+			atomic_store_explicit(&r->external, true, memory_order_relaxed);
+			return ACT_SLEEP;
+		}
+		r->wants_wake = false;
+	}
+	room = output_room(r);
+	if (room == 0) {
+		doing_set(r, DOING_OUTPUT);
+		return output_arm(r) ? ACT_SLEEP : ACT_AGAIN;
+	}
+	if (r->phase == PHASE_FINISH) {
+		process_finish(r);
+		act = ACT_AGAIN;
+	} else if (source) {
+		process_produce(r, room, start_ns + ENGINE_BUDGET_NS);
+		act = ACT_AGAIN;
+	} else {
+		act = take(r, room, start_ns);
+	}
+	item_cache_settle(r->cache);
+	if (act == ACT_AGAIN && (r->phase == PHASE_RUN || r->phase == PHASE_FINISH)) {
+		enum act sent = publish(r);
+
+		if (sent != ACT_ENDED)
+			return sent;
+		if (r->wants_wake) {
+			doing_set(r, DOING_WAKE);
+			wake_request(r);
+			return ACT_SLEEP;
+		}
+	}
+	return act;
+}
+
+enum act activate(struct replica *r, struct scratch *scratch)
+{
+	int64_t start_ns = clock_now_ns();
+	uint32_t stop = atomic_load_explicit(&r->stop, memory_order_acquire); /* A4 */
+	enum act act;
+
+	r->scratch = scratch;
+	r->cache = &scratch->cache;
+	count_add(&r->activations, 1);
+	if (r->phase == PHASE_HELD) {
+		if (stop != STOP_NONE)
+			return end(r);
+		if (!atomic_load_explicit(&r->started, memory_order_acquire) /* A6 */)
+			return ACT_SLEEP;
+		r->phase = PHASE_RUN;
+	}
+	scratch->final = false;
+	if (stop == STOP_HARD) {
+		output_flush(r);
+		return end(r);
+	}
+	act = publish(r);
+	if (act != ACT_ENDED)
+		return act;
+	if (r->phase == PHASE_LAST || stop == STOP_SOFT || output_all_closed(r))
+		return end(r);
+	act = work(r, start_ns);
+	count_add(&r->busy_ns, (uint64_t)(clock_now_ns() - start_ns));
+	return act;
+}

@@ -1,0 +1,293 @@
+/* engine/control.c: the control thread: what changes as a whole, changes here.
+ *
+ * A libuv loop that sleeps until somebody posts a message (a replica has ended, a queue is
+ * drained, a source wants to be woken), asks to stop, or a timer fires. Workers post and go on;
+ * nothing of this is on the way of an item.
+ *
+ * Pairs
+ *   C1 control_post: release messages -> C2 drain_messages: acquire messages   what is told
+ *   C3 drain_messages: release posted -> C4 control_post: acq_rel posted       may be posted anew
+ *   C5 pc_graph_stop: acq_rel stop_asked -> C6 apply_stop: acquire stop_asked  the request
+ *   C7 look_for_deadlock: acquire awake, with T3 of task.c                      all is asleep
+ */
+#include "engine/engine.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/futex.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+void control_nudge(struct engine *e)
+{
+	uv_async_send(&e->async);
+}
+
+void control_post(struct engine *e, struct message *m)
+{
+	if (atomic_exchange_explicit(&m->posted, true, memory_order_acq_rel) /* C4 */)
+		return;
+	/* relaxed: only linked to */
+	m->next = atomic_load_explicit(&e->messages, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak_explicit(
+		&e->messages, &m->next, m, memory_order_release /* C1 */,
+		memory_order_relaxed /* only linked to */))
+		continue;
+	control_nudge(e);
+}
+
+static void replica_ended(struct replica *r)
+{
+	struct stage *s = r->stage;
+
+	if (r->reported)
+		return;
+	r->reported = true;
+	if (--s->live > 0)
+		return;
+	s->ended = true;
+	stage_close(s);
+	s->engine->live--;
+	join_stage_ended(s->engine, s);
+}
+
+static void place_drained(struct place *p)
+{
+	/* It was so when it was posted; it is so for ever once no writer is left. */
+	if (p->drained)
+		return;
+	p->drained = true;
+	join_place_drained(p->engine, p);
+}
+
+static void handle(struct message *m)
+{
+	switch (m->kind) {
+	case MESSAGE_ENDED:
+		replica_ended((struct replica *)(void *)((char *)m -
+		                                         offsetof(struct replica, ended)));
+		break;
+	case MESSAGE_DRAINED:
+		place_drained(
+			(struct place *)(void *)((char *)m - offsetof(struct place, message)));
+		break;
+	case MESSAGE_WAKE:
+		wake_arm(
+			(struct replica *)(void *)((char *)m - offsetof(struct replica, wake)));
+		break;
+	}
+}
+
+static bool drain_messages(struct engine *e)
+{
+	struct message *list, *in_order = NULL;
+
+	list = atomic_exchange_explicit(&e->messages, NULL, memory_order_acquire); /* C2 */
+	if (!list)
+		return false;
+	while (list) {
+		struct message *next = list->next;
+
+		list->next = in_order;
+		in_order = list;
+		list = next;
+	}
+	while (in_order) {
+		struct message *m = in_order;
+
+		in_order = m->next;
+		atomic_store_explicit(&m->posted, false, memory_order_release); /* C3 */
+		handle(m);
+	}
+	return true;
+}
+
+/* Stopped threads that do not come back: say so, leave them, and end without them. */
+static void on_grace(uv_timer_t *timer)
+{
+	struct engine *e = timer->data;
+
+	for (uint32_t i = 0; i < e->plan->n_stages; i++) {
+		struct stage *s = &e->stages[i];
+
+		if (!s->stopping || s->ended)
+			continue;
+		for (uint32_t k = 0; k < s->plan->replicas; k++) {
+			struct replica *r = &s->replicas[k];
+
+			if (r->reported)
+				continue;
+			e->stuck = true;
+			engine_log(e, PC_WARN, s->plan->name,
+			           "replica %u did not come back from its code within %.3g s; "
+			           "it is abandoned",
+			           k, (double)e->grace_ns / 1e9);
+			r->opened = false; /* close() must not run beside it */
+			replica_ended(r);
+		}
+	}
+	control_nudge(e);
+}
+
+static void start_grace(struct engine *e)
+{
+	uv_timer_start(&e->grace, on_grace, (uint64_t)(e->grace_ns / PC_MS), 0);
+}
+
+/* Wakes the replicas out of whatever the runtime makes them wait for. */
+void stage_stop(struct stage *s, enum stop how)
+{
+	if (s->ended)
+		return;
+	if (how == STOP_HARD && !s->stopping) {
+		s->stopping = true;
+		start_grace(s->engine);
+	}
+	for (uint32_t i = 0; i < s->plan->replicas; i++) {
+		struct replica *r = &s->replicas[i];
+		int kick_fd;
+
+		if (r->reported)
+			continue;
+		atomic_store_explicit(&r->stop, how, memory_order_release); /* A3 */
+		__atomic_store_n(&r->pub.stopping, 1, __ATOMIC_RELAXED);
+		atomic_store_explicit(&r->kick, 1, memory_order_seq_cst); /* H2 H3 */
+		futex_wake(&r->kick, 1);
+		kick_fd = atomic_load_explicit(&r->kick_fd, memory_order_seq_cst); /* H1 */
+		if (kick_fd >= 0)
+			eventfd_write(kick_fd, 1);
+		if (s->desc->stop && r->opened)
+			s->desc->stop(&r->pub, r->state);
+		task_notify(r);
+	}
+}
+
+static void stop_now(struct engine *e)
+{
+	if (e->stopping)
+		return;
+	e->stopping = true;
+	for (uint32_t i = 0; i < e->plan->n_stages; i++)
+		stage_stop(&e->stages[i], STOP_HARD);
+}
+
+static void on_drain(uv_timer_t *timer)
+{
+	struct engine *e = timer->data;
+
+	engine_log(e, PC_WARN, NULL, "not drained within %.3g s; what is left is abandoned",
+	           (double)e->drain_ns / 1e9);
+	stop_now(e);
+	control_nudge(e);
+}
+
+static void apply_stop(struct engine *e)
+{
+	uint32_t asked = atomic_load_explicit(&e->stop_asked, memory_order_acquire); /* C6 */
+
+	if (asked == PC_STOP_NOW) {
+		stop_now(e);
+	} else if (asked == PC_STOP_DRAIN && !e->draining) {
+		e->draining = true;
+		for (uint32_t i = 0; i < e->plan->n_stages; i++)
+			if (e->stages[i].desc->n_inputs == 0 && !e->stages[i].plan->daemon)
+				stage_stop(&e->stages[i], STOP_SOFT);
+		uv_timer_start(&e->drain, on_drain, (uint64_t)(e->drain_ns / PC_MS), 0);
+	}
+}
+
+static void look_for_deadlock(struct engine *e)
+{
+	struct pc_error *error = NULL;
+	struct buf text = {0};
+
+	if (e->stopping)
+		return;
+	buf_adds(&text, "nothing in the graph can move any more:\n");
+	explain(e, &text);
+	error_set_text(&error, PC_DEADLOCK, buf_take(&text));
+	engine_fail(e, PC_DEADLOCK, error);
+}
+
+static void on_async(uv_async_t *async)
+{
+	struct engine *e = async->data;
+
+	while (!e->finished) {
+		uint32_t awake = atomic_load_explicit(&e->awake, memory_order_acquire); /* C7 */
+		bool news = drain_messages(e);
+
+		apply_stop(e);
+		if (e->live == 0)
+			finish(e);
+		else if (!news && awake == 0)
+			look_for_deadlock(e);
+		else if (!news)
+			break;
+	}
+}
+
+static void *control_main(void *arg)
+{
+	struct engine *e = arg;
+
+	item_cache_set_current(&e->control_cache);
+	join_begin(e);
+	control_nudge(e);
+	uv_run(&e->loop, UV_RUN_DEFAULT);
+	return NULL;
+}
+
+/* The loop must stand before any thread may post to it. */
+int control_prepare(struct engine *e, struct pc_error **err)
+{
+	int rc = uv_loop_init(&e->loop);
+
+	if (rc)
+		return error_set(err, PC_ERROR, "can not make the control loop: %s",
+		                 uv_strerror(rc));
+	e->loop_ready = true;
+	e->async.data = e->drain.data = e->grace.data = e;
+	rc = uv_async_init(&e->loop, &e->async, on_async);
+	if (rc)
+		return error_set(err, PC_ERROR, "can not make the control loop: %s",
+		                 uv_strerror(rc));
+	uv_timer_init(&e->loop, &e->drain);
+	uv_timer_init(&e->loop, &e->grace);
+	return PC_OK;
+}
+
+int control_start(struct engine *e, struct pc_error **err)
+{
+	int rc = pthread_create(&e->thread, NULL, control_main, e);
+
+	if (rc)
+		return error_set(err, PC_ERROR, "can not start the control thread: %s",
+		                 strerror(rc));
+	e->has_thread = true;
+	pthread_setname_np(e->thread, "pcrun-control");
+	return PC_OK;
+}
+
+static void close_handle(uv_handle_t *handle, void *unused)
+{
+	(void)unused;
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+/* With nothing open the loop ends by itself, once the handles' own closing is done. */
+void control_close_handles(struct engine *e)
+{
+	uv_walk(&e->loop, close_handle, NULL);
+}
+
+void control_undo(struct engine *e)
+{
+	if (!e->loop_ready)
+		return;
+	control_close_handles(e);
+	uv_run(&e->loop, UV_RUN_DEFAULT);
+}

@@ -1,0 +1,393 @@
+/* engine/create.c: from a plan to replicas, places, joins and sections; and back.
+ *
+ * Called by the thread that loads and starts the graph, before any other exists; engine_destroy()
+ * after all have gone. Accepts half-built engines. One allocation per kind and stage: a graph of
+ * 10,000 stages starts in milliseconds.
+ */
+#include "engine/engine.h"
+
+#include "base/error.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+static int nomem(struct pc_error **err)
+{
+	return error_set(err, PC_NOMEM, "out of memory while the graph was set up");
+}
+
+/* calloc that takes 0 for an answer: arrays of nothing are fine. */
+static void *array(size_t n, size_t size)
+{
+	return calloc(n ? n : 1, size);
+}
+
+static int create_output(struct replica *r, struct output *o, const uint32_t *queues,
+                         uint32_t n)
+{
+	o->n_lanes = n;
+	o->lanes = array(n, sizeof(*o->lanes));
+	if (!o->lanes)
+		return PC_NOMEM;
+	for (uint32_t i = 0; i < n; i++) {
+		struct place *p = &r->engine->places[queues[i]];
+
+		o->lanes[i].replica = r;
+		o->lanes[i].place = p;
+		/* relaxed: no other thread yet */
+		if (!r->stage->plan->daemon)
+			atomic_fetch_add_explicit(&p->writers, 1, memory_order_relaxed);
+	}
+	return PC_OK;
+}
+
+static int create_replica(struct stage *s, struct replica *r, uint32_t index)
+{
+	const struct plan_stage *plan = s->plan;
+	bool dead = plan->on_error == PLAN_DEAD;
+
+	r->pub = (struct pc_stage){.host = &host_table,
+	                           .name = plan->name,
+	                           .replica = index,
+	                           .replicas = plan->replicas};
+	r->stage = s;
+	r->engine = s->engine;
+	r->kick_fd = -1;
+	r->wake_fd = -1;
+	r->wake_ns = INT64_MAX;
+	r->batch_size = 1;
+	r->ended.kind = MESSAGE_ENDED;
+	r->wake.kind = MESSAGE_WAKE;
+	r->n_outputs = s->desc->n_outputs + (dead ? 1 : 0);
+	r->inputs = array(s->desc->n_inputs, sizeof(*r->inputs));
+	r->outputs = array(r->n_outputs, sizeof(*r->outputs));
+	r->state = array(1, s->desc->state_size);
+	if (!r->inputs || !r->outputs || !r->state)
+		return PC_NOMEM;
+	if (s->desc->state_size > 0)
+		memcpy(r->state, plan->params, s->desc->state_size);
+	for (uint32_t i = 0; i < s->desc->n_inputs; i++) {
+		struct place *p = &s->engine->places[plan->inputs[i].queue];
+
+		r->inputs[i].replica = r;
+		r->inputs[i].place = p;
+		/* relaxed: no other thread yet */
+		atomic_fetch_add_explicit(&p->readers, 1, memory_order_relaxed);
+	}
+	for (uint32_t i = 0; i < s->desc->n_outputs; i++)
+		if (create_output(r, &r->outputs[i], plan->outputs[i].queues,
+		                  plan->outputs[i].n_queues))
+			return PC_NOMEM;
+	if (dead)
+		return create_output(r, &r->outputs[s->desc->n_outputs], &plan->dead_queue, 1);
+	return PC_OK;
+}
+
+static int create_stages(struct engine *e)
+{
+	e->stages = array(e->plan->n_stages, sizeof(*e->stages));
+	if (!e->stages)
+		return PC_NOMEM;
+	for (uint32_t i = 0; i < e->plan->n_stages; i++) {
+		const struct plan_stage *plan = &e->plan->stages[i];
+		struct stage *s = &e->stages[i];
+
+		s->plan = plan;
+		s->desc = plan->desc;
+		s->engine = e;
+		s->live = plan->replicas;
+		s->section = plan->section == PLAN_NONE ? NULL : &e->sections[plan->section];
+		s->replicas = array(plan->replicas, sizeof(*s->replicas));
+		if (!s->replicas)
+			return PC_NOMEM;
+		for (uint32_t k = 0; k < plan->replicas; k++)
+			if (create_replica(s, &s->replicas[k], k))
+				return PC_NOMEM;
+	}
+	e->live = e->plan->n_stages;
+	return PC_OK;
+}
+
+/* After the stages: they have counted themselves as writers and readers. */
+static int create_queue(struct engine *e, struct place *p, uint32_t daemon_lanes)
+{
+	/* relaxed, both: no other thread yet */
+	uint32_t writers = atomic_load_explicit(&p->writers, memory_order_relaxed);
+	uint32_t readers =
+		atomic_load_explicit(&p->readers, memory_order_relaxed); /* likewise */
+	struct pc_queue_options options = {
+		.size = sizeof(options),
+		.capacity = p->plan->capacity,
+		.full = p->plan->full,
+		.readers = readers,
+		.drop = place_drop,
+		.drop_user = p,
+	};
+
+	p->daemon_only = writers == 0;
+	options.writers = writers ? writers : daemon_lanes;
+	p->engine = e;
+	p->message.kind = MESSAGE_DRAINED;
+	return pc_queue_create(&p->queue, &options);
+}
+
+static int create_queues(struct engine *e)
+{
+	uint32_t *daemon_lanes = array(e->plan->n_queues, sizeof(*daemon_lanes));
+	int rc = daemon_lanes ? PC_OK : PC_NOMEM;
+
+	for (uint32_t i = 0; i < e->plan->n_stages && !rc; i++) {
+		const struct stage *s = &e->stages[i];
+
+		for (uint32_t k = 0; k < s->plan->replicas && s->plan->daemon; k++)
+			for (uint32_t o = 0; o < s->replicas[k].n_outputs; o++)
+				for (uint32_t l = 0; l < s->replicas[k].outputs[o].n_lanes; l++)
+					daemon_lanes[s->replicas[k].outputs[o].lanes[l].place -
+					             e->places]++;
+	}
+	for (uint32_t i = 0; i < e->plan->n_queues && !rc; i++)
+		rc = create_queue(e, &e->places[i], daemon_lanes[i]);
+	free(daemon_lanes);
+	return rc;
+}
+
+static int append_index(uint32_t **list, uint32_t *n, uint32_t value)
+{
+	/* grows at powers of two */
+	if ((*n & (*n - 1)) == 0) {
+		uint32_t *more = realloc(*list, (*n ? *n * 2 : 1) * sizeof(*more));
+
+		if (!more)
+			return PC_NOMEM;
+		*list = more;
+	}
+	(*list)[(*n)++] = value;
+	return PC_OK;
+}
+
+static int create_joins(struct engine *e)
+{
+	int rc = PC_OK;
+
+	e->joins = array(e->plan->n_joins, sizeof(*e->joins));
+	if (!e->joins)
+		return PC_NOMEM;
+	for (uint32_t i = 0; i < e->plan->n_joins && !rc; i++) {
+		const struct plan_join *plan = &e->plan->joins[i];
+
+		e->joins[i].plan = plan;
+		e->joins[i].remaining = plan->n_stages + plan->n_queues + plan->n_joins;
+		for (uint32_t k = 0; k < plan->n_stages && !rc; k++)
+			rc = append_index(&e->stages[plan->stages[k]].joins,
+			                  &e->stages[plan->stages[k]].n_joins, i);
+		for (uint32_t k = 0; k < plan->n_queues && !rc; k++) {
+			struct place *p = &e->places[plan->queues[k]];
+
+			p->tracked = true;
+			rc = append_index(&p->joins, &p->n_joins, i);
+		}
+		for (uint32_t k = 0; k < plan->n_joins && !rc; k++)
+			rc = append_index(&e->joins[plan->joins[k]].joins,
+			                  &e->joins[plan->joins[k]].n_joins, i);
+	}
+	return rc;
+}
+
+static int create_sections(struct engine *e)
+{
+	e->sections = array(e->plan->n_sections, sizeof(*e->sections));
+	if (!e->sections)
+		return PC_NOMEM;
+	for (uint32_t i = 0; i < e->plan->n_sections; i++) {
+		struct pc_queue_options options = {.size = sizeof(options)};
+
+		for (uint32_t k = 0; k < e->plan->n_stages; k++)
+			if (e->plan->stages[k].section == i)
+				options.capacity += e->plan->stages[k].replicas;
+		e->sections[i].plan = &e->plan->sections[i];
+		if (pc_queue_create(&e->sections[i].waiting, &options))
+			return PC_NOMEM;
+	}
+	return PC_OK;
+}
+
+static unsigned cores(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) == 0)
+		return (unsigned)CPU_COUNT(&set);
+	return 1;
+}
+
+static int create_pool(struct engine *e, unsigned n)
+{
+	struct pc_queue_options options = {.size = sizeof(options)};
+	uint64_t tasks = 0;
+
+	for (uint32_t i = 0; i < e->plan->n_stages; i++)
+		tasks += e->plan->stages[i].replicas;
+	if (tasks > PC_QUEUE_CAPACITY_MAX)
+		return PC_INVALID;
+	options.capacity = (uint32_t)tasks + 1;
+	e->pool.workers = aligned_alloc(64, (n * sizeof(*e->pool.workers) + 63) / 64 * 64);
+	if (!e->pool.workers)
+		return PC_NOMEM;
+	memset(e->pool.workers, 0, n * sizeof(*e->pool.workers));
+	for (unsigned i = 0; i < n; i++) {
+		struct worker *w = &e->pool.workers[i];
+
+		w->engine = e;
+		w->index = i;
+		w->random = i + 1;
+		scratch_init(&w->scratch, e->items);
+		e->pool.n_workers = i + 1;
+		if (pc_queue_create(&w->ready, &options))
+			return PC_NOMEM;
+	}
+	return PC_OK;
+}
+
+/* What the language knows and this engine does not do yet is refused, never ignored. */
+static int refuse_unknown(const struct plan *plan, struct pc_error **err)
+{
+	for (uint32_t i = 0; i < plan->n_stages; i++) {
+		const struct plan_stage *s = &plan->stages[i];
+
+		if (s->ordered && s->replicas > 1)
+			return error_set(
+				err, PC_ERROR,
+				"%s:%u: stage '%s': 'ordered' with several replicas is "
+				"not available in this version",
+				s->file, s->line, s->name);
+		if (s->by)
+			return error_set(
+				err, PC_ERROR,
+				"%s:%u: stage '%s': 'by' is not available in this version",
+				s->file, s->line, s->name);
+	}
+	return PC_OK;
+}
+
+int engine_create(struct engine **ret, const struct plan *plan,
+                  const struct pc_run_options *options, struct pc_error **err)
+{
+	struct engine *e = calloc(1, sizeof(*e));
+	int rc;
+
+	*ret = NULL;
+	if (!e)
+		return nomem(err);
+	e->plan = plan;
+	e->ended_fd = -1;
+	e->drain_ns = options->drain_ns > 0 ? options->drain_ns : 10 * PC_SEC;
+	e->grace_ns = options->grace_ns > 0 ? options->grace_ns : 2 * PC_SEC;
+	e->log = options->log;
+	e->log_user = options->log_user;
+	e->log_level = options->log_level;
+	pthread_mutex_init(&e->lock, NULL);
+	pthread_mutex_init(&e->log_lock, NULL);
+	pthread_cond_init(&e->ended_cond, NULL);
+	rc = refuse_unknown(plan, err);
+	if (rc)
+		goto fail;
+	e->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (e->ended_fd < 0) {
+		rc = error_set(err, PC_ERROR, "can not make an event descriptor: %s",
+		               strerror(errno));
+		goto fail;
+	}
+	e->items = item_pool_create();
+	e->places = array(plan->n_queues, sizeof(*e->places));
+	rc = e->items && e->places ? PC_OK : PC_NOMEM;
+	if (rc)
+		goto fail;
+	item_cache_init(&e->control_cache, e->items);
+	for (uint32_t i = 0; i < plan->n_queues; i++)
+		e->places[i].plan = &plan->queues[i];
+	rc = create_sections(e);
+	rc = rc ? rc : create_stages(e);
+	rc = rc ? rc : create_queues(e);
+	rc = rc ? rc : create_joins(e);
+	rc = rc ? rc : create_pool(e, options->workers ? options->workers : cores());
+	if (rc)
+		goto fail;
+	*ret = e;
+	return PC_OK;
+fail:
+	engine_destroy(e);
+	if (rc == PC_INVALID)
+		return error_set(err, rc, "more than %u replicas in all",
+		                 (unsigned)PC_QUEUE_CAPACITY_MAX);
+	return rc == PC_NOMEM ? nomem(err) : rc;
+}
+
+static void destroy_stage(struct stage *s)
+{
+	for (uint32_t k = 0; s->replicas && k < s->plan->replicas; k++) {
+		struct replica *r = &s->replicas[k];
+		/* relaxed: no other thread any more */
+		int kick_fd = atomic_load_explicit(&r->kick_fd, memory_order_relaxed);
+
+		for (uint32_t i = 0; r->outputs && i < r->n_outputs; i++) {
+			free(r->outputs[i].items);
+			free(r->outputs[i].lanes);
+		}
+		free(r->inputs);
+		free(r->outputs);
+		free(r->state);
+		free(r->fail_text);
+		if (kick_fd >= 0)
+			close(kick_fd);
+	}
+	free(s->replicas);
+	free(s->joins);
+}
+
+void engine_destroy(struct engine *e)
+{
+	if (!e)
+		return;
+	if (e->has_thread)
+		pthread_join(e->thread, NULL);
+	if (e->stuck)
+		return; /* abandoned threads may still look: the memory stays until the process ends */
+	if (e->loop_ready)
+		uv_loop_close(&e->loop);
+	item_cache_set_current(&e->control_cache);
+	for (uint32_t i = 0; e->stages && i < e->plan->n_stages; i++)
+		destroy_stage(&e->stages[i]);
+	for (uint32_t i = 0; e->places && i < e->plan->n_queues; i++) {
+		pc_queue_destroy(e->places[i].queue);
+		free(e->places[i].joins);
+	}
+	for (uint32_t i = 0; e->joins && i < e->plan->n_joins; i++)
+		free(e->joins[i].joins);
+	for (uint32_t i = 0; e->sections && i < e->plan->n_sections; i++)
+		pc_queue_destroy(e->sections[i].waiting);
+	for (unsigned i = 0; i < e->pool.n_workers; i++) {
+		scratch_fini(&e->pool.workers[i].scratch);
+		pc_queue_destroy(e->pool.workers[i].ready);
+	}
+	free(e->pool.workers);
+	free(e->stages);
+	free(e->places);
+	free(e->joins);
+	free(e->sections);
+	item_cache_set_current(NULL);
+	if (e->items) {
+		item_cache_fini(&e->control_cache);
+		item_pool_destroy(e->items);
+	}
+	if (e->ended_fd >= 0)
+		close(e->ended_fd);
+	pc_error_free(e->error);
+	pthread_cond_destroy(&e->ended_cond);
+	pthread_mutex_destroy(&e->log_lock);
+	pthread_mutex_destroy(&e->lock);
+	free(e);
+}

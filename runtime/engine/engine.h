@@ -1,0 +1,382 @@
+/* engine/engine.h: a plan at work: replicas, places, sections, workers, the control thread.
+ *
+ * Who writes what stands beside each field: [replica] the thread that runs the replica now,
+ * [control] the control thread, [start] before any thread exists, [any] atomically.
+ *
+ * The way of an item: output.c (emitted, published) -> the queue -> activate.c (taken) ->
+ * process.c (the stage's callback) -> output.c. Everything else in this folder decides when.
+ */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include "base/buf.h"
+#include "base/item.h"
+#include "plan/plan.h"
+#include "queue/queue.h"
+
+#include <pcrun/pcrun.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <uv.h>
+
+#define ENGINE_BATCH     256           /* items that one activation takes at most */
+#define ENGINE_BUDGET_NS (100 * PC_US) /* what one activation should last */
+#define ENGINE_SPARES    8             /* emission lists that a thread keeps */
+
+struct engine;
+struct replica;
+struct stage;
+
+/* ------------------------------------------------------------- a queue at run time --- */
+
+/* A message to the control thread, embedded in what it is about. */
+enum message_kind { MESSAGE_ENDED, MESSAGE_DRAINED, MESSAGE_WAKE };
+
+struct message {
+	struct message *next;
+	enum message_kind kind;
+	_Atomic bool posted; /* [any] true from post to handling */
+};
+
+struct place {
+	const struct plan_queue *plan;
+	struct engine *engine;
+	struct pc_queue *queue;
+	bool tracked;                /* [start] somebody waits until it is drained */
+	_Atomic uint64_t unfinished; /* [any] items put and not yet done; when tracked */
+	bool daemon_only;            /* [start] all its writers are daemons */
+	_Atomic uint32_t writers;    /* [any] live lanes of non-daemon writers */
+	_Atomic uint32_t readers;    /* [any] live reading replicas */
+	_Atomic uint64_t cut_off;    /* [any] items that no reader was left to take */
+	uint32_t *joins;             /* [start] joins that wait for it */
+	uint32_t n_joins;
+	bool drained;  /* [control] */
+	uint64_t left; /* [control] found in it after the end */
+	struct message message;
+};
+
+/* ---------------------------------------------------------------- ports of a replica --- */
+
+struct input {
+	struct queue_waiter waiter;
+	struct replica *replica;
+	struct place *place;
+	_Atomic bool armed; /* the queue holds the waiter */
+	bool closed;        /* [replica] */
+	size_t undone;      /* [replica] processed, output not yet published */
+	size_t undead;      /* [replica] of them, those that went to the dead-letter queue */
+	/* ledger: [replica] writes, relaxed; others read a snapshot */
+	_Atomic uint64_t taken, done, dead, abandoned;
+};
+
+struct output {
+	struct item **items; /* [replica] emitted, not yet in all queues; NULL: no list */
+	size_t n, room;
+	size_t mark;   /* items before it come from finished inputs */
+	size_t shared; /* items before it carry a reference per queue */
+	uint32_t n_lanes;
+	struct lane *lanes;
+};
+
+/* One queue that an output port is wired to. */
+struct lane {
+	struct queue_waiter waiter;
+	struct replica *replica;
+	struct place *place;
+	size_t sent; /* [replica] items[0 … sent) are in */
+	bool closed; /* [replica] nobody reads any more */
+	_Atomic bool armed;
+};
+
+/* ------------------------------------------------------------------------- replicas --- */
+
+enum phase { PHASE_HELD, PHASE_RUN, PHASE_FINISH, PHASE_LAST, PHASE_ENDED };
+
+/* What sched says; see task.c. */
+enum task_state { TASK_IDLE, TASK_QUEUED, TASK_RUNNING, TASK_NOTIFIED, TASK_ENDED };
+
+enum stop { STOP_NONE, STOP_SOFT, STOP_HARD };
+
+struct replica {
+	struct pc_stage pub; /* first: the stage's view of it */
+	struct stage *stage;
+	struct engine *engine;
+	void *state;
+	struct item_cache *cache; /* [replica] of the thread that runs it now */
+	struct scratch *scratch;  /* [replica] likewise */
+	_Atomic uint32_t sched;   /* enum task_state */
+	_Atomic uint32_t stop;    /* enum stop; [control] writes */
+	_Atomic uint32_t started; /* [control] writes: its start join has passed */
+	_Atomic uint32_t kick;    /* 1: runtime waits return PC_STOPPED */
+	_Atomic int kick_fd;      /* the same for poll; -1 until needed */
+	_Atomic uint32_t granted; /* the critical section is ours */
+	enum phase phase;         /* [replica] */
+	bool opened;              /* [control] */
+	bool reported;            /* [control] its end has been counted */
+	uint32_t n_outputs;       /* the stage's ports and, with dead=, one more */
+	struct input *inputs;
+	struct output *outputs;
+	uint32_t next_input; /* [replica] round robin */
+
+	struct item *current; /* [replica] lent to the stage now */
+	bool passed;          /* [replica] and it passed it on */
+	struct item **batch;  /* [replica] in process_batch: the items, and how many are done */
+	size_t batch_done, batch_n;
+	struct input *batch_input;
+	char *fail_text; /* [replica] from pc_fail */
+
+	int64_t wake_ns; /* [replica] until it is idle, then [control]: PC_AGAIN's condition */
+	int wake_fd;
+	unsigned wake_events;
+	bool wants_wake;
+	_Atomic bool external; /* idle, but a timer or descriptor will wake it */
+	_Atomic bool waiting; /* the condition has not come yet: control owns the three above */
+	uv_timer_t *timer;    /* [control] */
+	uv_poll_t *poll;      /* [control] */
+
+	size_t batch_size; /* [replica] how many to take, from ns_per_item */
+	_Atomic int doing; /* enum doing, for explain; [replica] writes */
+	_Atomic uint64_t activations, busy_ns, emitted, failed, skipped, retried;
+	_Atomic uint64_t progress, progress_total;
+
+	bool has_thread; /* [start] */
+	pthread_t thread;
+	struct message ended, wake;
+};
+
+/* Why a replica is where it is, for pc_graph_explain(). */
+enum doing {
+	DOING_HELD,
+	DOING_READY,
+	DOING_CALLBACK,
+	DOING_INPUT,
+	DOING_OUTPUT,
+	DOING_WAKE,
+	DOING_SLEEP,
+	DOING_SECTION,
+	DOING_ENDED
+};
+
+struct stage {
+	const struct plan_stage *plan;
+	const struct pc_stage_desc *desc;
+	struct engine *engine;
+	struct replica *replicas;
+	struct section *section; /* NULL: not critical */
+	uint32_t *joins;         /* [start] joins that wait for its end */
+	uint32_t n_joins;
+	uint32_t live;        /* [control] replicas that have not ended */
+	bool ended, stopping; /* [control] */
+};
+
+struct join {
+	const struct plan_join *plan;
+	uint32_t remaining; /* [control] */
+	bool passed;        /* [control] */
+	uint32_t *joins;    /* [start] joins that wait for this one */
+	uint32_t n_joins;
+};
+
+/* A critical section: see section.c. */
+struct section {
+	const struct plan_section *plan;
+	struct pc_queue *waiting; /* replicas, first come first served */
+	_Atomic uint32_t pending; /* waiting and inside */
+};
+
+/* -------------------------------------------------------------------------- threads --- */
+
+/* What a thread that runs replicas owns. */
+struct scratch {
+	struct item_cache cache;
+	void *batch[ENGINE_BATCH];
+	struct item **spares[ENGINE_SPARES]; /* emission lists of ENGINE_BATCH */
+	unsigned n_spares;
+	bool final; /* what is published now is the activation's last: see worker.c */
+};
+
+struct worker {
+	struct scratch scratch;
+	struct engine *engine;
+	unsigned index;
+	struct replica *next; /* made ready by the activation that just ran: cache-warm */
+	unsigned next_budget; /* how often in a row `next` may still go first */
+	struct pc_queue *ready;
+	pthread_t thread;
+	bool has_thread;
+	uint32_t random;
+};
+
+struct pool {
+	struct worker *workers;
+	unsigned n_workers;
+	_Atomic uint32_t idle;    /* searching << 16 | parked */
+	_Atomic uint32_t permits; /* futex: a semaphore on which parked workers sleep */
+	_Atomic uint32_t quit;
+	_Atomic uint32_t turn; /* where wake-ups from outside go */
+};
+
+struct engine {
+	const struct plan *plan;
+	struct item_pool *items;
+	struct stage *stages;
+	struct place *places;
+	struct join *joins;
+	struct section *sections;
+	struct pool pool;
+	_Atomic uint32_t awake; /* replicas that are not idle; 0 and not at the end: deadlock */
+
+	/* control */
+	pthread_t thread;
+	bool has_thread, loop_ready;
+	uv_loop_t loop;
+	uv_async_t async;
+	uv_timer_t drain, grace;
+	_Atomic(struct message *) messages;
+	_Atomic uint32_t stop_asked;       /* enum pc_stop, the strongest so far */
+	bool draining, stopping, finished; /* [control] */
+	uint32_t live;                     /* [control] stages that have not ended */
+	struct item_cache control_cache;
+	bool stuck; /* [control] a thread did not come back: its memory must stay */
+
+	/* result: under `lock` */
+	pthread_mutex_t lock;
+	pthread_cond_t ended_cond;
+	bool ended;
+	int result;
+	struct pc_error *error; /* the first failure */
+	int ended_fd;
+
+	int64_t drain_ns, grace_ns;
+	pc_log_fn *log;
+	void *log_user;
+	int log_level;
+	pthread_mutex_t log_lock;
+};
+
+/* create.c, [start] */
+int engine_create(struct engine **ret, const struct plan *plan,
+                  const struct pc_run_options *options, struct pc_error **err);
+int engine_start(struct engine *e, struct pc_error **err);
+void engine_destroy(struct engine *e); /* after the end */
+
+/* fail.c */
+void engine_log(struct engine *e, int level, const char *stage, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+void engine_fail(struct engine *e, int code, struct pc_error *error); /* takes over error */
+void engine_fail_replica(struct replica *r, const char *what, const struct item *item,
+                         uint64_t number);
+
+/* host.c */
+extern const struct pc_host host_table;
+
+/* output.c, [replica] */
+int output_add(struct replica *r, unsigned port, struct item *item); /* takes the reference */
+void output_mark(struct replica *r);
+void output_discard(struct replica *r);          /* back to the mark */
+bool output_flush(struct replica *r);            /* true: all sent */
+void output_abandon(struct replica *r);          /* throw away what can't be sent */
+bool output_all_closed(const struct replica *r); /* it is wired, and nobody reads any more */
+size_t output_room(const struct replica *r);     /* 0: wait; SIZE_MAX: no limit */
+bool output_arm(struct replica *r);              /* true: asleep until there is room */
+
+/* place.c, [any] */
+void place_put(struct place *p, size_t n);  /* before the items go in */
+void place_done(struct place *p, size_t n); /* when they are done with */
+void place_writer_end(struct place *p, bool daemon);
+void place_reader_end(struct place *p);
+void place_drop(void *place, void *item); /* a queue's drop callback */
+
+/* process.c, [replica] */
+void process_items(struct replica *r, struct input *in, struct item **items, size_t n);
+void process_produce(struct replica *r, size_t room, int64_t until_ns);
+void process_finish(struct replica *r);
+
+/* activate.c, [replica] */
+enum act { ACT_AGAIN, ACT_SLEEP, ACT_ENDED };
+enum act activate(struct replica *r, struct scratch *scratch);
+
+/* task.c */
+void task_notify(struct replica *r);               /* [any] */
+bool task_settle(struct replica *r, enum act act); /* [replica] true: it is ready again */
+
+/* section.c */
+bool section_enter(struct section *s, struct replica *r); /* false: left waiting there */
+void section_leave(struct section *s);
+
+/* worker.c */
+int pool_start(struct engine *e, unsigned n, struct pc_error **err);
+void pool_ready(struct engine *e,
+                struct replica *r); /* [any] r is QUEUED: let a worker run it */
+void pool_quit(struct engine *e);   /* [control] returns when workers are gone */
+
+/* own.c */
+int own_start(struct replica *r);
+void own_wake(struct replica *r); /* [any] */
+
+/* control.c */
+int control_prepare(struct engine *e, struct pc_error **err); /* [start] */
+int control_start(struct engine *e, struct pc_error **err);   /* [start] */
+void control_undo(struct engine *e);                          /* [start] */
+void control_close_handles(struct engine *e);                 /* [control] */
+void control_post(struct engine *e, struct message *m);       /* [any] */
+void control_nudge(struct engine *e);                         /* [any] */
+
+/* wake.c */
+void wake_request(struct replica *r); /* [replica], before it falls asleep */
+void wake_arm(struct replica *r);     /* [control] */
+void wake_close(struct replica *r);   /* [control] */
+
+/* join.c, [control] */
+void join_stage_ended(struct engine *e, struct stage *s);
+void join_place_drained(struct engine *e, struct place *p);
+void join_begin(struct engine *e);
+void stage_stop(struct stage *s, enum stop how);
+
+/* finish.c, [control] */
+void finish(struct engine *e);                        /* all stages have ended */
+bool thread_join(struct engine *e, pthread_t thread); /* false: stuck, left alone */
+void stage_close(struct stage *s);
+
+/* explain.c, [any] */
+void explain(struct engine *e, struct buf *out);
+
+/* ledger.c, [control] */
+void ledger_settle(struct engine *e); /* empties the queues; engine_fail() when it is out */
+void ledger_row(const struct place *p, struct pc_queue_row *ret);
+
+/* scratch.c */
+void scratch_init(struct scratch *s, struct item_pool *items);
+void scratch_fini(struct scratch *s);
+
+/* Single-writer counters that others read: relaxed, since only the sum matters. */
+static inline void count_add(_Atomic uint64_t *counter, uint64_t n)
+{
+	/* relaxed: one writer; readers take a snapshot */
+	atomic_store_explicit(counter,
+	                      /* relaxed: as above */
+	                      atomic_load_explicit(counter, memory_order_relaxed) + n,
+	                      memory_order_relaxed);
+}
+
+static inline uint64_t count_read(const _Atomic uint64_t *counter)
+{
+	/* relaxed: a snapshot */
+	return atomic_load_explicit((_Atomic uint64_t *)(uintptr_t)counter,
+	                            memory_order_relaxed);
+}
+
+static inline void doing_set(struct replica *r, enum doing what)
+{
+	/* relaxed: for explain only */
+	atomic_store_explicit(&r->doing, (int)what, memory_order_relaxed);
+}
+
+static inline struct replica *replica_of(struct pc_stage *st)
+{
+	return (struct replica *)(void *)st;
+}
+
+#endif

@@ -1,0 +1,112 @@
+/* engine/explain.c: who does what and waits for whom, in words.
+ *
+ * Called on any thread while the graph runs: it reads what replicas say of themselves and what
+ * queues look like, so a line may be a moment old.
+ */
+#include "engine/engine.h"
+
+#include <inttypes.h>
+
+static const char *place_state(const struct place *p, struct buf *text)
+{
+	size_t fill = queue_fill(p->queue);
+
+	buf_addf(text, "'%s' (%zu of %u)", p->plan->name, fill, p->plan->capacity);
+	return text->text;
+}
+
+static void inputs(const struct replica *r, struct buf *out)
+{
+	buf_adds(out, "waits for input from");
+	for (uint32_t i = 0; i < r->stage->desc->n_inputs; i++) {
+		buf_adds(out, i ? ", " : " ");
+		place_state(r->inputs[i].place, out);
+	}
+}
+
+static void outputs(const struct replica *r, struct buf *out)
+{
+	const char *comma = " ";
+
+	buf_adds(out, "waits for room in");
+	for (uint32_t i = 0; i < r->n_outputs; i++)
+		for (uint32_t k = 0; k < r->outputs[i].n_lanes; k++) {
+			const struct place *p = r->outputs[i].lanes[k].place;
+
+			if (queue_room(p->queue) > 0)
+				continue;
+			buf_adds(out, comma);
+			place_state(p, out);
+			comma = ", ";
+		}
+}
+
+static void held(const struct replica *r, struct buf *out)
+{
+	const struct engine *e = r->engine;
+	const struct join *j = &e->joins[r->stage->plan->start];
+
+	buf_addf(out, "waits for the join '%s'", j->plan->name);
+	for (uint32_t i = 0; i < j->plan->n_stages; i++)
+		if (!e->stages[j->plan->stages[i]].ended)
+			buf_addf(out, ", which waits for the end of '%s'",
+			         e->stages[j->plan->stages[i]].plan->name);
+	for (uint32_t i = 0; i < j->plan->n_queues; i++) {
+		const struct place *p = &e->places[j->plan->queues[i]];
+
+		if (!p->drained) {
+			buf_adds(out, ", which waits until this is drained: ");
+			place_state(p, out);
+		}
+	}
+}
+
+static void replica(const struct replica *r, struct buf *out)
+{
+	/* relaxed: a snapshot */
+	enum doing doing = (enum doing)atomic_load_explicit((_Atomic int *)(uintptr_t)&r->doing,
+	                                                    memory_order_relaxed);
+
+	buf_addf(out, "  %s", r->pub.name);
+	if (r->pub.replicas > 1)
+		buf_addf(out, "[%u]", r->pub.replica);
+	buf_adds(out, " ");
+	switch (doing) {
+	case DOING_HELD:
+		held(r, out);
+		break;
+	case DOING_READY:
+		buf_adds(out, "is ready to run");
+		break;
+	case DOING_CALLBACK:
+		buf_adds(out, "is in its own code");
+		break;
+	case DOING_INPUT:
+		inputs(r, out);
+		break;
+	case DOING_OUTPUT:
+		outputs(r, out);
+		break;
+	case DOING_WAKE:
+		buf_adds(out, "waits for the time or the descriptor it asked for");
+		break;
+	case DOING_SLEEP:
+		buf_adds(out, "sleeps, or waits for a descriptor, in its own code");
+		break;
+	case DOING_SECTION:
+		buf_addf(out, "waits for the critical section '%s'",
+		         r->stage->section->plan->name);
+		break;
+	case DOING_ENDED:
+		buf_adds(out, "has ended");
+		break;
+	}
+	buf_addc(out, '\n');
+}
+
+void explain(struct engine *e, struct buf *out)
+{
+	for (uint32_t i = 0; i < e->plan->n_stages; i++)
+		for (uint32_t k = 0; k < e->stages[i].plan->replicas; k++)
+			replica(&e->stages[i].replicas[k], out);
+}

@@ -1,0 +1,65 @@
+/* engine/join.c: joins: who waits for what to end, and what happens then.
+ *
+ * Control thread only, so plain counters do. A join passes when every stage it lists has ended,
+ * every queue it lists is drained, and every join it lists has passed. Then held stages start,
+ * daemons stop, and joins that waited for it may pass in turn.
+ */
+#include "engine/engine.h"
+
+#include <stddef.h>
+
+static void pass(struct engine *e, uint32_t index);
+
+static void count_down(struct engine *e, const uint32_t *joins, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (--e->joins[joins[i]].remaining == 0)
+			pass(e, joins[i]);
+}
+
+static void start_stage(struct stage *s)
+{
+	for (uint32_t i = 0; i < s->plan->replicas; i++) {
+		atomic_store_explicit(&s->replicas[i].started, 1,
+		                      memory_order_release); /* A5 */
+		task_notify(&s->replicas[i]);
+	}
+}
+
+/* Recursion goes as deep as joins wait for joins, which plan/ has checked to be free of cycles. */
+static void pass(struct engine *e, uint32_t index)
+{
+	struct join *j = &e->joins[index];
+
+	j->passed = true;
+	for (uint32_t i = 0; i < e->plan->n_stages; i++) {
+		struct stage *s = &e->stages[i];
+
+		if (s->plan->start == index && !s->ended)
+			start_stage(s);
+		if (s->plan->daemon && s->plan->until == index)
+			stage_stop(s, STOP_HARD);
+	}
+	count_down(e, j->joins, j->n_joins);
+}
+
+void join_stage_ended(struct engine *e, struct stage *s)
+{
+	count_down(e, s->joins, s->n_joins);
+}
+
+void join_place_drained(struct engine *e, struct place *p)
+{
+	count_down(e, p->joins, p->n_joins);
+}
+
+/* Joins that wait for nothing pass at once; `start` is one of them. */
+void join_begin(struct engine *e)
+{
+	for (uint32_t i = 0; i < e->plan->n_joins; i++) {
+		const struct plan_join *plan = e->joins[i].plan;
+
+		if (plan->n_stages + plan->n_queues + plan->n_joins == 0)
+			pass(e, i);
+	}
+}

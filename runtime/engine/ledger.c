@@ -1,0 +1,89 @@
+/* engine/ledger.c: what became of every item: put = done + dropped + dead + abandoned + queued.
+ *
+ * `put` and `dropped` are the queue's own figures, the others are counted by those who took the
+ * items: so the sum is a proof and not a tautology. Control thread, after all others have gone
+ * (ledger_settle); any thread for a snapshot (ledger_row).
+ */
+#include "engine/engine.h"
+
+#include "base/error.h"
+
+#include <inttypes.h>
+
+static void count_readers(const struct place *p, struct pc_queue_row *row)
+{
+	const struct engine *e = p->engine;
+
+	for (uint32_t i = 0; i < p->plan->n_readers; i++) {
+		const struct stage *s = &e->stages[p->plan->readers[i]];
+
+		for (uint32_t k = 0; k < s->plan->replicas; k++)
+			for (uint32_t port = 0; port < s->desc->n_inputs; port++) {
+				const struct input *in = &s->replicas[k].inputs[port];
+
+				if (in->place != p)
+					continue;
+				row->done += count_read(&in->done);
+				row->dead += count_read(&in->dead);
+				row->abandoned += count_read(&in->abandoned);
+				/* in the hands of a thread that never came back */
+				if (e->finished && e->stuck &&
+				    s->replicas[k].phase != PHASE_ENDED)
+					row->abandoned += count_read(&in->taken) -
+					                  count_read(&in->done) -
+					                  count_read(&in->dead) -
+					                  count_read(&in->abandoned);
+			}
+	}
+}
+
+void ledger_row(const struct place *p, struct pc_queue_row *ret)
+{
+	struct pc_queue_stats stats;
+	uint64_t cut_off = count_read(&p->cut_off);
+
+	pc_queue_stats(p->queue, &stats, sizeof(stats));
+	*ret = (struct pc_queue_row){
+		.name = p->plan->name,
+		.file = p->plan->file,
+		.line = p->plan->line,
+		.capacity = p->plan->capacity,
+		.put = stats.put + cut_off,
+		.dropped = stats.dropped,
+		.abandoned = cut_off + p->left,
+		.queued = stats.queued,
+		.high_water = stats.high_water,
+		.full_waits = stats.full_waits,
+		.empty_waits = stats.empty_waits,
+	};
+	if (p->plan->full == PC_FULL_DROP_NEW)
+		ret->put += stats.dropped; /* offered, and refused by policy */
+	count_readers(p, ret);
+}
+
+/* Nobody takes any more: what is queued is abandoned. Then the sums must be right. */
+void ledger_settle(struct engine *e)
+{
+	for (uint32_t i = 0; i < e->plan->n_queues; i++) {
+		struct place *p = &e->places[i];
+		struct pc_error *error = NULL;
+		struct pc_queue_row row;
+		void *item;
+
+		while (pc_queue_take(p->queue, &item, 0) == PC_OK) {
+			item_unref(&e->control_cache, item);
+			p->left++;
+		}
+		ledger_row(p, &row);
+		if (row.put == row.done + row.dropped + row.dead + row.abandoned + row.queued)
+			continue;
+		error_set(&error, PC_ERROR,
+		          "the ledger of queue '%s' is out: %" PRIu64 " put, but %" PRIu64
+		          " done, %" PRIu64 " dropped, %" PRIu64 " dead, %" PRIu64
+		          " abandoned, %" PRIu64 " queued: a bug in pcrun",
+		          p->plan->name, row.put, row.done, row.dropped, row.dead,
+		          row.abandoned, row.queued);
+		engine_fail(e, PC_ERROR, error);
+	}
+	item_cache_settle(&e->control_cache);
+}

@@ -1,0 +1,246 @@
+/* engine/output.c: what a replica emitted, until it is in the queues.
+ *
+ * Called by the thread that runs the replica. Emissions gather in one list per output port. The
+ * list is published in one queue operation per wired queue; what does not fit stays, and the
+ * replica is not activated again before it has left (output_flush() comes first in every
+ * activation), so memory is bounded by one activation's output.
+ *
+ * `mark` separates the output of finished inputs from that of the item in work: a failed item's
+ * output is cut off there, so that none of it is ever seen. Nothing beyond the mark is published.
+ *
+ * A port wired to several queues puts each item into all of them: each item gets one reference
+ * per queue before the first of them sees it.
+ *
+ * Pairs
+ *   O1 lane_wake: release armed -> O2 output_arm: acquire armed    the waiter is ours again
+ */
+#include "engine/engine.h"
+
+#include <stdlib.h>
+
+static bool grow(struct replica *r, struct output *o)
+{
+	struct scratch *s = r->scratch;
+	struct item **items;
+	size_t room;
+
+	if (o->room == 0 && s->n_spares > 0) {
+		o->items = s->spares[--s->n_spares];
+		o->room = ENGINE_BATCH;
+		return true;
+	}
+	room = o->room ? o->room * 2 : ENGINE_BATCH;
+	items = realloc(o->items, room * sizeof(struct item *));
+	if (!items)
+		return false;
+	o->items = items;
+	o->room = room;
+	return true;
+}
+
+static void release_list(struct replica *r, struct output *o)
+{
+	struct scratch *s = r->scratch;
+
+	if (o->room == ENGINE_BATCH && s->n_spares < ENGINE_SPARES)
+		s->spares[s->n_spares++] = o->items;
+	else
+		free(o->items);
+	o->items = NULL;
+	o->room = 0;
+}
+
+int output_add(struct replica *r, unsigned port, struct item *item)
+{
+	struct output *o = &r->outputs[port];
+
+	if (o->n_lanes == 0) {
+		item_unref(r->cache, item);
+		return PC_OK;
+	}
+	if (o->n == o->room && !grow(r, o)) {
+		item_unref(r->cache, item);
+		return PC_NOMEM;
+	}
+	o->items[o->n++] = item;
+	return PC_OK;
+}
+
+void output_mark(struct replica *r)
+{
+	for (uint32_t i = 0; i < r->n_outputs; i++)
+		r->outputs[i].mark = r->outputs[i].n;
+}
+
+void output_discard(struct replica *r)
+{
+	for (uint32_t i = 0; i < r->n_outputs; i++) {
+		struct output *o = &r->outputs[i];
+
+		while (o->n > o->mark) {
+			struct item *item = o->items[--o->n];
+
+			/* pc_pass() lent our own reference to the list: it comes back */
+			if (item == r->current && r->passed)
+				r->passed = false;
+			else
+				item_unref(r->cache, item);
+		}
+	}
+}
+
+static void cut_off(struct replica *r, struct output *o, struct lane *lane)
+{
+	/* relaxed: a counter for the ledger, read after the end */
+	atomic_fetch_add_explicit(&lane->place->cut_off, o->mark - lane->sent,
+	                          memory_order_relaxed);
+	for (; lane->sent < o->mark; lane->sent++)
+		item_unref(r->cache, o->items[lane->sent]);
+}
+
+/* True when all that is marked is in the queue (or nobody wants it). */
+static bool flush_lane(struct replica *r, struct output *o, struct lane *lane)
+{
+	struct place *p = lane->place;
+
+	while (lane->sent < o->mark && !lane->closed) {
+		size_t n = o->mark - lane->sent;
+		size_t put = 0;
+		int rc;
+
+		place_put(p, n);
+		rc = pc_queue_put_batch(p->queue, (void *const *)(o->items + lane->sent), n,
+		                        &put, 0);
+		place_done(p, n - put);
+		lane->sent += put;
+		if (rc == PC_CLOSED) {
+			lane->closed = true;
+		} else if (rc == PC_FULL && p->plan->full == PC_FULL_ERROR) {
+			engine_fail_replica(r, "an emission", NULL, 0);
+			lane->closed = true;
+		} else if (rc != PC_OK) {
+			return false;
+		}
+	}
+	if (lane->sent < o->mark)
+		cut_off(r, o, lane);
+	return true;
+}
+
+static bool flush_port(struct replica *r, struct output *o)
+{
+	bool all = true;
+
+	if (o->n_lanes > 1)
+		for (; o->shared < o->mark; o->shared++)
+			item_ref(o->items[o->shared], o->n_lanes - 1);
+	for (uint32_t i = 0; i < o->n_lanes; i++)
+		if (!flush_lane(r, o, &o->lanes[i]))
+			all = false;
+	if (!all || o->mark < o->n)
+		return all;
+	count_add(&r->emitted, o->n);
+	o->n = o->mark = o->shared = 0;
+	for (uint32_t i = 0; i < o->n_lanes; i++)
+		o->lanes[i].sent = 0;
+	release_list(r, o);
+	return true;
+}
+
+bool output_flush(struct replica *r)
+{
+	bool all = true;
+
+	for (uint32_t i = 0; i < r->n_outputs; i++)
+		if (r->outputs[i].n > 0 && !flush_port(r, &r->outputs[i]))
+			all = false;
+	return all;
+}
+
+void output_abandon(struct replica *r)
+{
+	output_discard(r);
+	for (uint32_t i = 0; i < r->n_outputs; i++) {
+		struct output *o = &r->outputs[i];
+
+		for (uint32_t k = 0; k < o->n_lanes; k++)
+			o->lanes[k].closed = true;
+		if (o->n > 0)
+			flush_port(r, o);
+	}
+}
+
+bool output_all_closed(const struct replica *r)
+{
+	bool wired = false;
+
+	for (uint32_t i = 0; i < r->stage->desc->n_outputs; i++)
+		for (uint32_t k = 0; k < r->outputs[i].n_lanes; k++) {
+			const struct lane *lane = &r->outputs[i].lanes[k];
+
+			if (!lane->closed && !queue_put_closed(lane->place->queue))
+				return false;
+			wired = true;
+		}
+	return wired;
+}
+
+static bool may_fill(const struct lane *lane)
+{
+	return !lane->closed && lane->place->plan->full == PC_FULL_BLOCK;
+}
+
+size_t output_room(const struct replica *r)
+{
+	size_t room = SIZE_MAX;
+
+	for (uint32_t i = 0; i < r->n_outputs; i++)
+		for (uint32_t k = 0; k < r->outputs[i].n_lanes; k++) {
+			const struct lane *lane = &r->outputs[i].lanes[k];
+			size_t here;
+
+			if (!may_fill(lane) || queue_put_closed(lane->place->queue))
+				continue;
+			here = queue_room(lane->place->queue);
+			if (here < room)
+				room = here;
+		}
+	return room;
+}
+
+static void lane_wake(struct queue_waiter *w)
+{
+	struct lane *lane = (struct lane *)(void *)w;
+	struct replica *r = lane->replica;
+
+	atomic_store_explicit(&lane->armed, false, memory_order_release); /* O1 */
+	task_notify(r);
+}
+
+bool output_arm(struct replica *r)
+{
+	bool asleep = false;
+
+	for (uint32_t i = 0; i < r->n_outputs; i++)
+		for (uint32_t k = 0; k < r->outputs[i].n_lanes; k++) {
+			struct lane *lane = &r->outputs[i].lanes[k];
+
+			if (!may_fill(lane) || queue_room(lane->place->queue) > 0)
+				continue;
+			if (!atomic_load_explicit(&lane->armed,
+			                          memory_order_acquire) /* O2 */) {
+				/* relaxed: the queue publishes the waiter */
+				atomic_store_explicit(&lane->armed, true, memory_order_relaxed);
+				lane->waiter.wake = lane_wake;
+				if (queue_wait_put(lane->place->queue, &lane->waiter) !=
+				    PC_OK) {
+					/* relaxed: the queue does not have it */
+					atomic_store_explicit(&lane->armed, false,
+					                      memory_order_relaxed);
+					return false;
+				}
+			}
+			asleep = true;
+		}
+	return asleep;
+}

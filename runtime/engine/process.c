@@ -1,0 +1,262 @@
+/* engine/process.c: calls a stage's callbacks and deals with what they return.
+ *
+ * Called by activate.c on the thread that runs the replica. An item counts as done when its
+ * callback has returned and its output has been published; here it is only noted (`undone`), and
+ * activate.c commits after the flush. A failed item's output is cut off at the mark.
+ */
+#include "engine/engine.h"
+
+#include "base/clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void forget_fail_text(struct replica *r)
+{
+	free(r->fail_text);
+	r->fail_text = NULL;
+}
+
+static void item_finished(struct replica *r, struct input *in, struct item *item)
+{
+	output_mark(r);
+	if (!r->passed)
+		item_unref(r->cache, item);
+	r->passed = false;
+	in->undone++;
+}
+
+/* The item stays ours: hand it to the dead-letter port, or give up the graph. */
+static void item_dead(struct replica *r, struct input *in, struct item *item)
+{
+	unsigned port = r->stage->desc->n_outputs;
+
+	r->current = NULL;
+	output_add(r, port, item);
+	output_mark(r);
+	in->undone++;
+	in->undead++;
+}
+
+/* Items that were taken and will not be processed any more. */
+static void items_abandoned(struct replica *r, struct input *in, struct item **items, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		item_unref(r->cache, items[i]);
+	count_add(&in->abandoned, n);
+	place_done(in->place, n);
+}
+
+/* True: the item has been dealt with and the next may come. */
+static bool item_failed(struct replica *r, struct input *in, struct item *item, unsigned *tries)
+{
+	const struct plan_stage *plan = r->stage->plan;
+	/* relaxed: this thread writes it */
+	uint64_t number = count_read(&in->taken);
+
+	output_discard(r);
+	count_add(&r->failed, 1);
+	switch (plan->on_error) {
+	case PLAN_SKIP:
+		if (count_read(&r->skipped) == 0)
+			engine_log(r->engine, PC_WARN, plan->name, "item skipped: %s%s",
+			           r->fail_text ? r->fail_text : "it gave no reason",
+			           " (further ones are only counted)");
+		count_add(&r->skipped, 1);
+		forget_fail_text(r);
+		item_finished(r, in, item);
+		return true;
+	case PLAN_DEAD:
+		forget_fail_text(r);
+		item_dead(r, in, item);
+		return true;
+	case PLAN_RETRY:
+		if ((*tries)++ < plan->retries) {
+			count_add(&r->retried, 1);
+			forget_fail_text(r);
+			return false;
+		}
+		break;
+	case PLAN_FAIL:
+		break;
+	}
+	engine_fail_replica(r, "an item", item, number);
+	forget_fail_text(r);
+	items_abandoned(r, in, &item, 1);
+	r->phase = PHASE_LAST;
+	return true;
+}
+
+static bool stopped_hard(const struct replica *r)
+{
+	/* relaxed: a late look only means one more item */
+	return atomic_load_explicit(&r->stop, memory_order_relaxed) == STOP_HARD;
+}
+
+/* One item at a time. Publishes on the way when the items turn out to be slow. */
+static void each(struct replica *r, struct input *in, struct item **items, size_t n)
+{
+	const struct pc_stage_desc *desc = r->stage->desc;
+	size_t stride = r->batch_size > 16 ? 16 : 1;
+	int64_t until = n > 1 ? clock_now_ns() + ENGINE_BUDGET_NS : 0;
+	size_t i = 0;
+
+	while (i < n) {
+		struct item *item = items[i];
+		unsigned tries = 0;
+		int rc;
+
+		do {
+			r->current = item;
+			r->passed = false;
+			rc = desc->process(&r->pub, r->state, &item->pub);
+		} while (rc < 0 && !item_failed(r, in, item, &tries));
+		i++;
+		if (rc >= 0)
+			item_finished(r, in, item);
+		if (rc == PC_END)
+			r->phase = PHASE_LAST;
+		if (r->phase == PHASE_LAST || stopped_hard(r))
+			break;
+		if (i < n && i % stride == 0 && clock_now_ns() > until) {
+			output_flush(r);
+			until = clock_now_ns() + ENGINE_BUDGET_NS;
+		}
+	}
+	items_abandoned(r, in, items + i, n - i);
+}
+
+/* The stage's own loop; pc_done() moves batch_done. */
+static void whole(struct replica *r, struct input *in, struct item **items, size_t n)
+{
+	const struct pc_stage_desc *desc = r->stage->desc;
+	unsigned tries = 0;
+	size_t i = 0;
+
+	while (i < n && r->phase != PHASE_LAST && !stopped_hard(r)) {
+		size_t before;
+		int rc;
+
+		r->batch = items + i;
+		r->batch_n = n - i;
+		r->batch_done = 0;
+		r->current = items[i];
+		r->passed = false;
+		rc = desc->process_batch(&r->pub, r->state, (struct pc_item *const *)r->batch,
+		                         (unsigned)r->batch_n);
+		before = r->batch_done;
+		in->undone += before;
+		i += before;
+		r->batch_n = r->batch_done = 0;
+		if (before > 0)
+			tries = 0;
+		if (rc == PC_END)
+			r->phase = PHASE_LAST;
+		if (rc == PC_END || (rc >= 0 && i == n))
+			break;
+		if (rc < 0 && i < n) {
+			r->current = items[i];
+			if (item_failed(r, in, items[i], &tries))
+				i++;
+		} else if (rc < 0) {
+			engine_fail_replica(r, "a batch", NULL, 0);
+			r->phase = PHASE_LAST;
+		} else {
+			for (; i < n; i++) {
+				r->current = items[i];
+				item_finished(r, in, items[i]);
+			}
+		}
+	}
+	items_abandoned(r, in, items + i, n - i);
+}
+
+void process_items(struct replica *r, struct input *in, struct item **items, size_t n)
+{
+	count_add(&in->taken, n);
+	r->pub.in_port = (uint32_t)(in - r->inputs);
+	doing_set(r, DOING_CALLBACK);
+	if (r->stage->desc->process_batch)
+		whole(r, in, items, n);
+	else
+		each(r, in, items, n);
+	r->current = NULL;
+	r->passed = false;
+}
+
+static size_t emitted(const struct replica *r)
+{
+	size_t most = 0;
+
+	for (uint32_t i = 0; i < r->n_outputs; i++)
+		if (r->outputs[i].n > most)
+			most = r->outputs[i].n;
+	return most;
+}
+
+void process_produce(struct replica *r, size_t room, int64_t until_ns)
+{
+	const struct pc_stage_desc *desc = r->stage->desc;
+	size_t limit = room < ENGINE_BATCH ? room : ENGINE_BATCH;
+	int rc;
+
+	doing_set(r, DOING_CALLBACK);
+	r->pub.batch_hint = (uint32_t)limit;
+	do {
+		size_t before = emitted(r);
+
+		r->wants_wake = false;
+		r->wake_ns = INT64_MAX;
+		r->wake_fd = -1;
+		rc = desc->produce(&r->pub, r->state);
+		if (rc < 0) {
+			output_discard(r);
+			count_add(&r->failed, 1);
+			/* The runtime itself said "stopped" and the stage passed it on. */
+			if (rc != PC_STOPPED || !pc_stopping(&r->pub))
+				engine_fail_replica(r, "producing", NULL, 0);
+			forget_fail_text(r);
+			r->phase = PHASE_LAST;
+			return;
+		}
+		output_mark(r);
+		if (rc == PC_END)
+			r->phase = PHASE_LAST;
+		if (rc == PC_AGAIN && !r->wants_wake && !r->stage->plan->own_thread) {
+			r->fail_text = r->fail_text
+			                       ? r->fail_text
+			                       : strdup("produce() returned PC_AGAIN without "
+			                                "pc_wake_after() or pc_wake_fd()");
+			engine_fail_replica(r, "producing", NULL, 0);
+			forget_fail_text(r);
+			r->phase = PHASE_LAST;
+		}
+		if (rc != PC_OK)
+			break;
+		r->wants_wake = false;
+		if (emitted(r) == before && pc_stopping(&r->pub))
+			break;
+	} while (emitted(r) < limit && clock_now_ns() < until_ns && !pc_stopping(&r->pub));
+	r->scratch->final = rc != PC_OK;
+}
+
+void process_finish(struct replica *r)
+{
+	int (*finish)(struct pc_stage *, void *) = r->stage->desc->finish;
+	int rc = PC_OK;
+
+	doing_set(r, DOING_CALLBACK);
+	if (finish)
+		rc = finish(&r->pub, r->state);
+	if (rc < 0) {
+		output_discard(r);
+		count_add(&r->failed, 1);
+		if (rc != PC_STOPPED || !pc_stopping(&r->pub))
+			engine_fail_replica(r, "finishing", NULL, 0);
+		forget_fail_text(r);
+	} else {
+		output_mark(r);
+	}
+	if (rc != PC_AGAIN)
+		r->phase = PHASE_LAST;
+}

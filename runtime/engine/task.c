@@ -1,0 +1,92 @@
+/* engine/task.c: when a replica runs: at most one thread at a time, and no wake-up is lost.
+ *
+ *   IDLE --notify--> QUEUED --a thread takes it--> RUNNING --settle--> IDLE, QUEUED or ENDED
+ *                                                  RUNNING --notify--> NOTIFIED --settle--> QUEUED
+ *
+ * A notify that meets QUEUED or NOTIFIED is already covered: the activation to come looks at
+ * everything. So each replica is in at most one run queue, once.
+ *
+ * `awake` counts the replicas that are not idle, those that wait for a timer or descriptor
+ * included. While the graph has not ended it can become 0 only when nobody is left to wake
+ * anybody: that is a deadlock, and the control thread is told to look.
+ *
+ * Pairs
+ *   T1 notify: acq_rel sched -> T2 settle: acq_rel sched     what was made ready, before the look
+ *   T2 settle: acq_rel sched -> T1 notify: acq_rel sched     the replica's own fields
+ *   T3 settle: acq_rel awake -> T4 control: acquire awake    all is asleep
+ *   T5 task_notify: acq_rel external -> itself               who un-counts the timer
+ */
+#include "engine/engine.h"
+
+#include "base/futex.h"
+
+static void make_ready(struct replica *r)
+{
+	if (r->has_thread)
+		own_wake(r);
+	else
+		pool_ready(r->engine, r);
+}
+
+void task_notify(struct replica *r)
+{
+	/* relaxed: the exchange below decides */
+	uint32_t seen = atomic_load_explicit(&r->sched, memory_order_relaxed);
+	uint32_t want;
+
+	do {
+		if (seen == TASK_IDLE)
+			want = TASK_QUEUED;
+		else if (seen == TASK_RUNNING)
+			want = TASK_NOTIFIED;
+		else if (seen == TASK_ENDED)
+			return;
+		else
+			want = seen; /* even then: what we wrote must be seen by that activation */
+	} while (!atomic_compare_exchange_weak_explicit(
+		&r->sched, &seen, want, memory_order_acq_rel /* T1 */,
+		memory_order_relaxed /* tried again */));
+	if (seen != TASK_IDLE)
+		return;
+	if (!atomic_exchange_explicit(&r->external, false, memory_order_acq_rel) /* T5 */)
+		/* relaxed: whoever notifies is awake itself, so this is not the only count */
+		atomic_fetch_add_explicit(&r->engine->awake, 1, memory_order_relaxed);
+	make_ready(r);
+}
+
+static void fall_asleep(struct engine *e)
+{
+	if (atomic_fetch_sub_explicit(&e->awake, 1, memory_order_acq_rel) == 1 /* T3 */)
+		control_nudge(e);
+}
+
+bool task_settle(struct replica *r, enum act act)
+{
+	struct engine *e = r->engine;
+	uint32_t running = TASK_RUNNING;
+	bool external;
+
+	if (act == ACT_ENDED) {
+		atomic_store_explicit(&r->sched, TASK_ENDED, memory_order_release); /* T2 */
+		control_post(e, &r->ended); /* r may be gone after this */
+		fall_asleep(e);
+		return false;
+	}
+	if (act == ACT_AGAIN) {
+		atomic_store_explicit(&r->sched, TASK_QUEUED, memory_order_release); /* T2 */
+		return true;
+	}
+	/* relaxed: only this thread sets it before the replica is idle */
+	external = atomic_load_explicit(&r->external, memory_order_relaxed);
+	if (atomic_compare_exchange_strong_explicit(&r->sched, &running, TASK_IDLE,
+	                                            memory_order_acq_rel /* T2 */,
+	                                            memory_order_acquire /* T2 */)) {
+		if (!external)
+			fall_asleep(e);
+		return false;
+	}
+	/* relaxed: still running, nobody else writes it */
+	atomic_store_explicit(&r->external, false, memory_order_relaxed);
+	atomic_store_explicit(&r->sched, TASK_QUEUED, memory_order_release); /* T2 */
+	return true;
+}
