@@ -21,11 +21,13 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include <endian.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
 #define COUNT_SHORT 16 /* bytes of a key that an entry holds */
 #define COUNT_CHUNK (64 * 1024)
+#define COUNT_AHEAD 16  /* keys whose place in the table is on its way from memory */
 #define COUNT_BATCH 256 /* lines per call at the end */
 
 struct entry {
@@ -164,41 +166,23 @@ static const uint8_t *keep_key(struct count *s, const uint8_t *key, size_t size)
 	return copy;
 }
 
-/* Count a key n times. `room`: how many bytes may be read at `key`, at least size. */
-static inline int add(struct pc_stage *st, struct count *s, const uint8_t *key, size_t size,
-                      size_t room, uint64_t n)
+/* Put what is in `wanted` into the table. */
+static inline int add(struct pc_stage *st, struct count *s, struct entry *wanted)
 {
-	struct entry wanted;
-	struct entry *e;
-	size_t at;
+	size_t at = wanted->hash & (s->slots - 1);
 
-	if (size > UINT32_MAX)
-		return pc_fail(st, "a key of %zu bytes is too long", size);
-	wanted.n = n;
-	wanted.size = (uint32_t)size;
-	if (size <= COUNT_SHORT) {
-		load_short(wanted.key.words, key, size, room);
-		wanted.hash = (uint32_t)XXH3_64bits_withSeed(wanted.key.words, COUNT_SHORT,
-		                                             s->seed + size);
-	} else {
-		wanted.key.far = key;
-		wanted.hash = (uint32_t)XXH3_64bits_withSeed(key, size, s->seed);
-	}
-	for (at = wanted.hash & (s->slots - 1);; at = (at + 1) & (s->slots - 1)) {
-		e = &s->table[at];
-		if (e->n == 0)
-			break;
-		if (entry_is(e, &wanted)) {
-			e->n += n;
+	for (; s->table[at].n != 0; at = (at + 1) & (s->slots - 1)) {
+		if (entry_is(&s->table[at], wanted)) {
+			s->table[at].n += wanted->n;
 			return PC_OK;
 		}
 	}
-	if (size > COUNT_SHORT) {
-		wanted.key.far = keep_key(s, key, size);
-		if (wanted.key.far == NULL)
+	if (wanted->size > COUNT_SHORT) {
+		wanted->key.far = keep_key(s, wanted->key.far, wanted->size);
+		if (wanted->key.far == NULL)
 			return pc_fail(st, "no memory for %zu different keys", s->used + 1);
 	}
-	*e = wanted;
+	s->table[at] = *wanted;
 	if (++s->used > s->slots / 3 * 2 && !grow(s))
 		return pc_fail(st, "no memory for %zu different keys", s->used);
 	return PC_OK;
@@ -225,23 +209,72 @@ static int count_open(struct pc_stage *st, void *state)
 	return grow(s) ? PC_OK : pc_fail(st, "no memory for the table");
 }
 
+/* The keys of one call on their way into the table. Memory needs time to come: so each key first
+ * asks for its place in the table and then waits until COUNT_AHEAD others have done the same. */
 struct count_job {
 	struct pc_stage *st;
 	struct count *s;
-	const struct pc_item *item;
+	struct pc_item *const *items;
+	unsigned item;         /* the one that is being cut */
+	unsigned asked, added; /* keys; free-running */
+	struct entry ahead[COUNT_AHEAD];
+	unsigned from[COUNT_AHEAD]; /* the key's item */
 };
+
+/* Add the key that has waited longest. When that fails, job->item is its item. */
+static inline int add_oldest(struct count_job *job)
+{
+	unsigned at = job->added % COUNT_AHEAD;
+	int r = add(job->st, job->s, &job->ahead[at]);
+
+	if (r != PC_OK)
+		job->item = job->from[at];
+	job->added++;
+	return r;
+}
+
+/* Count a key of the current item n times. */
+static inline int add_key(struct count_job *job, size_t offset, size_t size, uint64_t n)
+{
+	const struct count *s = job->s;
+	const struct pc_item *item = job->items[job->item];
+	const uint8_t *key = (const uint8_t *)item->data + offset;
+	unsigned at = job->asked % COUNT_AHEAD;
+	struct entry *e = &job->ahead[at];
+
+	if (size > UINT32_MAX)
+		return pc_fail(job->st, "a key of %zu bytes is too long", size);
+	if (job->asked - job->added == COUNT_AHEAD) {
+		int r = add_oldest(job);
+
+		if (r != PC_OK)
+			return r;
+	}
+	e->n = n;
+	e->size = (uint32_t)size;
+	if (size <= COUNT_SHORT) {
+		load_short(e->key.words, key, size, item->size - offset);
+		e->hash = (uint32_t)XXH3_64bits_withSeed(e->key.words, COUNT_SHORT,
+		                                         s->seed + size);
+	} else {
+		e->key.far = key;
+		e->hash = (uint32_t)XXH3_64bits_withSeed(key, size, s->seed);
+	}
+	__builtin_prefetch(&s->table[e->hash & (s->slots - 1)], 1);
+	job->from[at] = job->item;
+	job->asked++;
+	return PC_OK;
+}
 
 static int add_part(void *user, size_t offset, size_t size)
 {
-	struct count_job *job = user;
-
-	return add(job->st, job->s, (const uint8_t *)job->item->data + offset, size,
-	           job->item->size - offset, 1);
+	return add_key(user, offset, size, 1);
 }
 
 /* A line of another count. */
-static int add_line(struct pc_stage *st, struct count *s, const struct pc_item *item)
+static int add_line(struct count_job *job)
 {
+	const struct pc_item *item = job->items[job->item];
 	const uint8_t *text = item->data;
 	uint64_t n = 0;
 	size_t at = 0;
@@ -251,30 +284,39 @@ static int add_line(struct pc_stage *st, struct count *s, const struct pc_item *
 	       !__builtin_add_overflow(n, (uint64_t)(text[at] - '0'), &n))
 		at++;
 	if (at == 0 || at == item->size || text[at] != ' ')
-		return pc_fail(st, "merge: this is no line \"COUNT KEY\": %.*s",
+		return pc_fail(job->st, "merge: this is no line \"COUNT KEY\": %.*s",
 		               (int)(item->size < 60 ? item->size : 60), (const char *)text);
 	at++;
-	return n > 0 ? add(st, s, text + at, item->size - at, item->size - at, n) : PC_OK;
+	return n > 0 ? add_key(job, at, item->size - at, n) : PC_OK;
 }
 
 static int count_process_batch(struct pc_stage *st, void *state, struct pc_item *const *items,
                                unsigned n)
 {
 	struct count *s = state;
+	struct count_job job = {.st = st, .s = s, .items = items};
+	int r = PC_OK;
 
-	for (unsigned i = 0; i < n; i++) {
-		struct count_job job = {st, s, items[i]};
-		int r = s->merge ? add_line(st, s, items[i])
-		                 : text_cut(&s->cut, items[i]->data, items[i]->size, add_part,
-		                            &job);
+	for (; job.item < n; job.item++) {
+		const struct pc_item *item = items[job.item];
 
-		if (r != PC_OK) {
-			for (unsigned j = 0; j < i; j++)
-				pc_done(st);
-			return r;
+		r = s->merge ? add_line(&job)
+		             : text_cut(&s->cut, item->data, item->size, add_part, &job);
+		if (r != PC_OK)
+			break;
+	}
+	/* Also when that failed: the keys of the items before count. */
+	while (job.added != job.asked) {
+		int r2 = add_oldest(&job);
+
+		if (r2 != PC_OK) {
+			r = r2;
+			break;
 		}
 	}
-	return PC_OK;
+	for (unsigned i = 0; i < job.item && r != PC_OK; i++)
+		pc_done(st);
+	return r;
 }
 
 /* --------------------------------------------------------------------------- the results --- */
@@ -287,8 +329,18 @@ static const uint8_t *entry_key(const struct entry *e)
 static int by_key(const void *left, const void *right)
 {
 	const struct entry *a = left, *b = right;
-	int r = memcmp(entry_key(a), entry_key(b), a->size < b->size ? a->size : b->size);
+	int r = 0;
 
+	if (a->size <= COUNT_SHORT && b->size <= COUNT_SHORT) {
+		/* Bytes compare as numbers do whose first byte is the highest. */
+		for (unsigned i = 0; i < 2 && r == 0; i++) {
+			uint64_t x = be64toh(a->key.words[i]), y = be64toh(b->key.words[i]);
+
+			r = (x > y) - (x < y);
+		}
+	} else {
+		r = memcmp(entry_key(a), entry_key(b), a->size < b->size ? a->size : b->size);
+	}
 	return r != 0 ? r : (a->size > b->size) - (a->size < b->size);
 }
 

@@ -27,7 +27,7 @@ struct gen {
 static const struct pc_param gen_params[] = {
 	PC_PARAM_I64(struct gen, count, "-1", "-1..", "items",
                      "how many numbers; -1: until `to`"),
-	PC_PARAM_U64(struct gen, from, "1", NULL, NULL, "the first number"),
+	PC_PARAM_U64(struct gen, from, "0", NULL, NULL, "the first number"),
 	PC_PARAM_U64(struct gen, to, "18446744073709551615", NULL, NULL,
                      "no number is above this"),
 	PC_PARAM_U64(struct gen, step, "1", "1..", NULL, "from one number to the next"),
