@@ -116,6 +116,11 @@ has_not() {
 	fi
 }
 
+# readme_file NAME: the block of README.md that stands for a file, ```c NAME.
+readme_file() {
+	awk -v name="$1" '/^```/ { on = !on && $2 == name; next } on' "$SOURCE/README.md"
+}
+
 done_testing() {
 	printf '1..%d\n' "$tap_count"
 	[ "$tap_failed" -eq 0 ] || exit 1

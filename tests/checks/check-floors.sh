@@ -1,9 +1,10 @@
 #!/bin/sh
-# check-floors.sh [ROOT]: every #include goes down the floors of DESIGN.md section 7, never up.
+# check-floors.sh [ROOT]: every #include goes down the floors, never up.
 #
 # Run by `./dev check` and by the test suite "checks". Looks at the text of include/, runtime/ and
 # plugins/ alone; says file:line and the rule for each include that breaks it. Status 0: all fine.
-# A new folder of runtime/ gets its line in the table `may` below, and in DESIGN.md.
+# The floors are in README.md, "How the tree is laid out"; a new folder of runtime/ gets its line
+# there and in the table `may` below.
 set -eu
 root=${1:-$(dirname -- "$0")/../..}
 cd -- "$root"

@@ -9,7 +9,7 @@ cd -- "$root"
 status=0
 
 scripts=$(find dev .ci tests runtime graphs \( -path dev -o -path '.ci/*' -o -name '*.sh' \) -type f 2>/dev/null | sort)
-texts=$(find include runtime plugins graphs tests dev .ci README.md DESIGN.md meson.build meson_options.txt \
+texts=$(find include runtime plugins graphs tests dev .ci README.md meson.build meson_options.txt \
 	-type f ! -path 'tests/*/corpus/*' ! -path 'tests/lang/*' ! -name '*.so' ! -name '*.expected' 2>/dev/null | sort)
 
 # File names of this project hold no blanks: they are one word each.
