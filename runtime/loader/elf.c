@@ -255,7 +255,7 @@ static int check_segments(struct elf_image *image)
 		if (p->p_type != PT_LOAD)
 			continue;
 		if (p->p_filesz > p->p_memsz || p->p_vaddr < end ||
-		    p->p_memsz > (uint64_t)PTRDIFF_MAX - p->p_vaddr)
+		    !inside(p->p_vaddr, p->p_memsz, PTRDIFF_MAX))
 			return elf_damaged(image, "segment %u does not fit the others", i);
 		end = p->p_vaddr + p->p_memsz;
 	}
@@ -271,8 +271,9 @@ static int check_segments(struct elf_image *image)
 	return PC_OK;
 }
 
-/* ld.so does not need sections, but they are what a linker writes last: with them inside the
- * file, the file is whole. A file stripped of the table itself has none, and is fine. */
+/* ld.so does not need sections, but their table is what linkers write last: with it filled in and
+ * all sections inside the file, the file is whole. One stripped of the table has none, and is
+ * fine. */
 static int check_sections(struct elf_image *image)
 {
 	const ElfW(Ehdr) *h = &image->head;
@@ -292,8 +293,10 @@ static int check_sections(struct elf_image *image)
 	for (unsigned i = 0; i < h->e_shnum && r == PC_OK; i++) {
 		const ElfW(Shdr) *s = &sections[i];
 
-		if (s->sh_type != SHT_NULL && s->sh_type != SHT_NOBITS &&
-		    !inside(s->sh_offset, s->sh_size, image->size))
+		if (i > 0 && s->sh_type == SHT_NULL)
+			r = elf_damaged(image, "its table of sections is not filled in");
+		else if (s->sh_type != SHT_NULL && s->sh_type != SHT_NOBITS &&
+		         !inside(s->sh_offset, s->sh_size, image->size))
 			r = elf_damaged(image,
 			                "section %u would end at byte %" PRIu64
 			                ", the file ends at %" PRIu64,
