@@ -22,21 +22,26 @@ struct queue_waiter {
 
 /* Take up to max items without waiting. *ret_version gets the version bit that was in force for
  * all of them. PC_OK, PC_EMPTY, PC_CLOSED. */
-int queue_take_batch_version(struct pc_queue *queue, void **items, size_t max, size_t *ret_taken,
-                             unsigned *ret_version);
+int queue_take_batch_version(struct pc_queue *queue, void **items, size_t max,
+                             size_t *ret_taken, unsigned *ret_version);
 
 /* Flip the version bit: items at and after the returned position are taken with the new bit. */
 uint64_t queue_flip_version(struct pc_queue *queue, unsigned *ret_new_version);
 unsigned queue_version(const struct pc_queue *queue);
 
 /* Ask to be woken when the queue is not empty, or closed (take), when it has room, or no readers
- * (put). PC_OK: armed, `wake` will come exactly once. PC_AGAIN: not armed, it is so already. */
+ * (put). PC_OK: armed, `wake` comes exactly once, perhaps before this returns. PC_AGAIN: not
+ * armed, it is so already. PC_STOPPED: not armed, the queue was stopped. */
 int queue_wait_take(struct pc_queue *queue, struct queue_waiter *waiter);
 int queue_wait_put(struct pc_queue *queue, struct queue_waiter *waiter);
 
 /* Take an armed waiter back. True: it was armed and `wake` will not come. False: `wake` has been
  * called or is being called now. */
 bool queue_cancel(struct pc_queue *queue, struct queue_waiter *waiter);
+
+/* One change wakes one task, and that task's take or put wakes the next one if there is more. A
+ * task that was woken and will not take (put) after all must say so, or others sleep on. */
+void queue_pass(struct pc_queue *queue, struct queue_waiter *waiter);
 
 /* Estimates that may be stale at once: free places as puts see them, items as takes see them. */
 size_t queue_room(const struct pc_queue *queue);
