@@ -15,6 +15,11 @@ export LSAN_OPTIONS="suppressions=$here/leaks.supp:print_suppressions=0${LSAN_OP
 export UBSAN_OPTIONS="log_path=$reports/ubsan:print_stacktrace=1${UBSAN_OPTIONS:+:$UBSAN_OPTIONS}"
 export TSAN_OPTIONS="log_path=$reports/tsan:suppressions=$here/races.supp:second_deadlock_stack=1:history_size=4${TSAN_OPTIONS:+:$TSAN_OPTIONS}"
 
+# With more random bits than gcc 12 knows of, ThreadSanitizer's shadow memory would be in the way.
+if [ "$(cat /proc/sys/vm/mmap_rnd_bits 2>/dev/null || echo 28)" -gt 28 ] && setarch -R true 2>/dev/null; then
+	set -- setarch -R "$@"
+fi
+
 "$@"
 status=$?
 for report in "$reports"/*; do

@@ -169,4 +169,15 @@ if command -v clang-format-14 >/dev/null; then
 else
 	skip 'format: clang-format-14 is not installed'
 fi
+
+if command -v clang-tidy-14 >/dev/null; then
+	cp "$SOURCE/.clang-tidy" tree
+	edit .clang-tidy 's/cert-env33-c/cert-env333-c/'
+	refuses tidy 'an unknown name' 'knows no check cert-env333-c'
+	cp "$SOURCE/.clang-tidy" tree
+	edit .clang-tidy 's/cert-env33-c,/cert-env33-c/'
+	refuses tidy 'a lost comma' 'a comma is lost'
+else
+	skip 'tidy: clang-tidy-14 is not installed'
+fi
 done_testing
