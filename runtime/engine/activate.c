@@ -216,5 +216,7 @@ enum act activate(struct replica *r, struct scratch *scratch)
 		return end(r);
 	act = work(r, start_ns);
 	count_add(&r->busy_ns, (uint64_t)(clock_now_ns() - start_ns));
+	if (act == ACT_AGAIN)
+		doing_set(r, DOING_READY);
 	return act;
 }

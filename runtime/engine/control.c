@@ -119,7 +119,7 @@ static void on_grace(uv_timer_t *timer)
 
 			if (r->reported)
 				continue;
-			e->stuck = true;
+			e->stuck = r->abandoned = true;
 			engine_log(e, PC_WARN, s->plan->name,
 			           "replica %u did not come back from its code within %.3g s; "
 			           "it is abandoned",

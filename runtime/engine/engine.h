@@ -115,6 +115,7 @@ struct replica {
 	enum phase phase;         /* [replica] */
 	bool opened;              /* [control] */
 	bool reported;            /* [control] its end has been counted */
+	bool abandoned;           /* [control] it never came back */
 	uint32_t n_outputs;       /* the stage's ports and, with dead=, one more */
 	struct input *inputs;
 	struct output *outputs;

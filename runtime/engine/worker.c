@@ -264,7 +264,7 @@ int pool_start(struct engine *e, unsigned n, struct pc_error **err)
 			return error_set(err, PC_ERROR, "can not start worker %u of %u: %s",
 			                 i + 1, n, strerror(rc));
 		w->has_thread = true;
-		snprintf(name, sizeof(name), "worker-%u", i);
+		snprintf(name, sizeof(name), "worker-%hu", (unsigned short)i);
 		pthread_setname_np(w->thread, name);
 	}
 	return PC_OK;
