@@ -5,12 +5,13 @@
 #   - Each access is an ..._explicit or __atomic_ call that names its order. No fences without a
 #     label (ThreadSanitizer does not see them), no __sync_, uatomic_ or cmm_ calls.
 #   - A statement with an acquire, release, acq_rel or seq_cst wears a label such as Q1 in a comment
-#     inside it or right above it, and the file's table says what that label pairs with.
+#     inside it or right above it, and a table of the folder says what that label pairs with.
 #   - A statement with nothing but relaxed accesses has a comment that says why; one comment serves
 #     a run of such statements with no other line between.
-#   - The table is a comment block that begins with " * Pairs" and ends at an empty comment line.
-#     Each label in it is used, each label used is in it. A row "Q1, Q2  in queue.h" leaves the
-#     explanation to the table of that file in the same folder.
+#   - A table is a comment block that begins with " * Pairs" and ends at an empty comment line. It
+#     stands in the file whose accesses it explains, or in one file for a whole folder: both sides
+#     of a pair are often in different files, so labels are one name space per folder. Each label
+#     in a table is worn by an access, and each label worn is in a table.
 # The labels are DPDK's idea (lib/ring), made binding.
 set -eu
 [ $# -gt 0 ] || set -- "$(dirname -- "$0")/../.."
@@ -61,11 +62,14 @@ function labels(s,   found, word) {
 	return found
 }
 
+# Note where each label of the list was seen first: into[folder, label] = "file:line".
 function fold(list, into, file, line,   n, w, i) {
 	n = split(list, w, " ")
+	folder = file
+	sub(/[^\/]*$/, "", folder)
 	for (i = 1; i <= n; i++)
-		if (!((file, w[i]) in into))
-			into[file, w[i]] = line
+		if (!((folder, w[i]) in into))
+			into[folder, w[i]] = file ":" line
 }
 
 function has_access(s) {
@@ -78,7 +82,7 @@ function parens(n,   s) { s = code[n]; return gsub(/\(/, "", s) - gsub(/\)/, "",
 function closes(n) { return code[n] ~ /[;{}:]$/ || code[n] ~ /^[ \t]*#/ && code[n] !~ /\\$/ }
 
 function judge(file, last,   n, first, end, i, text, said, above, ordered, relaxed, fence, tokens, covered,
-               before, depth) {
+               before, depth, head) {
 	before = 0  # the last line of the statement before
 	covered = 0 # the last line of a run of relaxed accesses that has its reason
 	for (n = 1; n <= last; n++) {
@@ -91,8 +95,10 @@ function judge(file, last,   n, first, end, i, text, said, above, ordered, relax
 		first = n
 		while (first - 1 > before && code[first - 1] !~ /^[ \t]*$/ && !closes(first - 1))
 			first--
+		# The head of an `if` without braces ends where its parenthesis closes, all else at ; { or }.
+		head = code[first] ~ /^[ \t]*(} )?(else )?(if|while|for|switch) ?\(/
 		end = first
-		for (depth = parens(first); end < n || end < last && end < n + 15 && depth > 0 && !closes(end); )
+		for (depth = parens(first); end < n || end < last && end < n + 15 && !closes(end) && !(head && depth <= 0); )
 			depth += parens(++end)
 		before = end
 		text = said = above = ""
@@ -120,6 +126,7 @@ function judge(file, last,   n, first, end, i, text, said, above, ordered, relax
 			else
 				bad(file, n, "a relaxed access without a reason")
 		}
+		fold(tokens, worn, file, n)
 		if (ordered)
 			fold(tokens, used, file, n)
 		n = end
@@ -135,19 +142,7 @@ function finish(file, last,   n, row, other, list) {
 			continue
 		if (row ~ /^[ \t*]*$/ || code[n] != "") { in_table = 0; continue }
 		list = labels(row)
-		if (match(row, /[ \t]in [a-z0-9_-]+\.[ch][ \t]*$/)) {
-			other = substr(row, RSTART, RLENGTH)
-			gsub(/^[ \t]in |[ \t]+$/, "", other)
-			path = file
-			sub(/[^\/]*$/, "", path)
-			fold(list, lent, file, n)
-			m = split(list, w, " ")
-			for (i = 1; i <= m; i++) {
-				lender[file, w[i]] = path other
-				borrowed[path other, w[i]] = 1
-			}
-		} else
-			fold(list, table, file, n)
+		fold(list, table, file, n)
 	}
 	judge(file, last)
 }
@@ -160,22 +155,18 @@ FNR == 1 {
 { count = FNR; split_line($0, FNR) }
 END {
 	finish(name, count)
-	for (k in used) {
-		split(k, part, SUBSEP)
-		if (!(k in table) && !(k in lent))
-			bad(part[1], used[k], "label " part[2] " is not in the table \"Pairs\" of this file")
-	}
-	for (k in table) {
-		split(k, part, SUBSEP)
-		if (!(k in used) && !(k in borrowed))
-			bad(part[1], table[k], "label " part[2] " is in the table, but no access wears it")
-	}
-	for (k in lent) {
-		split(k, part, SUBSEP)
-		if (!((lender[k], part[2]) in table))
-			bad(part[1], lent[k], "label " part[2] " is not in the table of " lender[k])
-		if (!(k in used))
-			bad(part[1], lent[k], "label " part[2] " is in the table, but no access wears it")
-	}
+	for (k in used)
+		if (!(k in table)) {
+			split(k, part, SUBSEP)
+			print used[k] ": label " part[2] " is in no table \"Pairs\" of " part[1] | "sort"
+			status = 1
+		}
+	for (k in table)
+		if (!(k in worn)) {
+			split(k, part, SUBSEP)
+			print table[k] ": label " part[2] " is in the table, but no access wears it" | "sort"
+			status = 1
+		}
+	close("sort")
 	exit status
 }' "$@"
