@@ -112,10 +112,9 @@ struct segment {
 	uint32_t shift;         /* size == 1 << shift, names the pool */
 	uint32_t born_ms;       /* for the choice of the next one's size */
 	struct pc_queue *owner; /* whose `retired` counts it */
-	union {
-		struct rcu_head rcu;
-		_Atomic(struct segment *) pooled; /* next in the pool */
-	};
+	struct rcu_head rcu;
+	/* Next in the pool; apart from all else, for a popper that is too late still reads it. */
+	_Atomic(struct segment *) pooled;
 };
 _Static_assert(sizeof(struct segment) == QUEUE_LINE, "header is one line");
 

@@ -148,12 +148,14 @@ int segment_make(struct pc_queue *queue, const struct segment *before,
 		segment = aligned_alloc(QUEUE_LINE, bytes);
 	if (!segment)
 		return PC_NOMEM;
-	memset((void *)segment, 0, bytes);
+	/* relaxed: linking publishes it */
+	atomic_store_explicit(&segment->next, NULL, memory_order_relaxed);
 	segment->base = before->base + before->size;
 	segment->size = UINT32_C(1) << shift;
 	segment->shift = shift;
 	segment->born_ms = now;
 	segment->owner = queue;
+	memset((void *)(segment + 1), 0, sizeof(queue_slot) << shift);
 	*ret_segment = segment;
 	return PC_OK;
 }

@@ -166,7 +166,7 @@ static inline int take_in(struct pc_queue *queue, void **items, size_t max, size
 {
 	for (;;) {
 		struct cursor at;
-		uintptr_t word;
+		uintptr_t word = 0;
 		enum found found = find_head(queue, &at, &word);
 		uint64_t head;
 		size_t n;
