@@ -21,7 +21,7 @@ else
 fi
 # shellcheck disable=SC2086
 if command -v codespell >/dev/null; then
-	codespell -L hendler,inout $texts || status=1
+	codespell -L hendler,inout,statics $texts || status=1
 else
 	echo "check-text: codespell is not installed: left out" >&2
 fi
