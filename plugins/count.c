@@ -78,7 +78,7 @@ static const struct pc_param count_params[] = {
                       "letters: runs of A-Z and a-z; field: between separators"),
 	PC_PARAM_I64(struct count, field, "0", NULL, NULL,
                      "only this part of each line, from 1; -1 is the last; 0: all parts"),
-	PC_PARAM_STRING(struct count, sep, "\"\\t\"", "separates fields"),
+	PC_PARAM_STRING(struct count, sep, "\t", "separates fields"),
 	PC_PARAM_U64(struct count, top, "0", NULL, "keys", "how many come out; 0: all"),
 	PC_PARAM_ENUM(struct count, order, "count", count_orders,
                       "count: the highest first, equal ones by key; key: by the key's bytes; "

@@ -37,7 +37,7 @@ static const struct pc_param grep_params[] = {
 	PC_PARAM_BOOL(struct grep, ignore_case, "false", "a and A are the same"),
 	PC_PARAM_BOOL(struct grep, invert, "false", "pass what does not match"),
 	PC_PARAM_BOOL(struct grep, utf, "false", "the text is UTF-8: . is a whole character"),
-	PC_PARAM_STRING(struct grep, group, "\"\"",
+	PC_PARAM_STRING(struct grep, group, "",
                         "emit this group of every match: a number or a name; 0 is all of it"),
 };
 

@@ -355,7 +355,7 @@ static int lines_produce(struct pc_stage *st, void *state)
 	struct lines *s = state;
 	unsigned most = st->batch_hint > 64 ? st->batch_hint : 64;
 	bool lines = pc_out_wired(st, LINES_OUT);
-	bool at_end;
+	bool at_end = false;
 	unsigned n = 0;
 	int r;
 

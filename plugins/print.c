@@ -17,7 +17,7 @@ struct print {
 };
 
 static const struct pc_param print_params[] = {
-	PC_PARAM_STRING(struct print, prefix, "\"\"", "what stands before each line"),
+	PC_PARAM_STRING(struct print, prefix, "", "what stands before each line"),
 };
 
 static int print_open(struct pc_stage *st, void *state)

@@ -26,7 +26,7 @@ static const struct pc_param split_params[] = {
                       "A-Z and a-z; field: between separators"),
 	PC_PARAM_I64(struct split, field, "0", NULL, NULL,
                      "only this part of each line, from 1; -1 is the last; 0: all parts"),
-	PC_PARAM_STRING(struct split, sep, "\"\\t\"", "separates fields"),
+	PC_PARAM_STRING(struct split, sep, "\t", "separates fields"),
 };
 
 static int split_open(struct pc_stage *st, void *state)

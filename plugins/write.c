@@ -38,7 +38,7 @@ static const struct pc_param write_params[] = {
 	PC_PARAM_PATH(struct write, path, NULL, "the file"),
 	PC_PARAM_ENUM(struct write, mode, "replace", write_modes,
                       "what happens to a file that is there"),
-	PC_PARAM_STRING(struct write, end, "\"\\n\"", "what stands after each item"),
+	PC_PARAM_STRING(struct write, end, "\n", "what stands after each item"),
 };
 
 /* Make the temporary file. Its permissions: those of the old file, or what the umask says. */
