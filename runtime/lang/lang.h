@@ -152,6 +152,7 @@ struct lang_tree {
 	size_t n_shareds;
 	struct lang_wire *wires;
 	size_t n_wires;
+	bool incomplete; /* an include could not be read: what is not here may be there */
 };
 
 /* -D name=value */
