@@ -28,15 +28,15 @@ struct plan_output {
 };
 
 struct plan_input {
-	uint32_t queue; /* exactly one queue feeds an input port */
+	uint32_t queue;   /* exactly one queue feeds an input port */
 	const char *type; /* what the writers send; "*" when they differ or nobody knows */
 };
 
 struct plan_stage {
-	const char *name; /* declared, or PLUGIN, PLUGIN#2, … for the unnamed */
+	const char *name;        /* declared, or PLUGIN, PLUGIN#2, … for the unnamed */
 	const char *plugin_name; /* as written in the graph */
 	const struct pc_stage_desc *desc;
-	struct loader_plugin *plugin; /* a reference of the plan's */
+	struct loader_plugin *plugin; /* lent by the plan, which holds a reference */
 	struct diag_span span;
 	const char *file; /* of its declaration, for messages at run time */
 	unsigned line;
@@ -44,10 +44,10 @@ struct plan_stage {
 	bool ordered;
 	const char *by; /* field, or NULL */
 	bool daemon;
-	uint32_t until; /* join; PLAN_JOIN_END for a bare daemon; PLAN_NONE when no daemon */
-	uint32_t start; /* join; PLAN_JOIN_START unless given */
+	uint32_t until;   /* join; PLAN_JOIN_END for a bare daemon; PLAN_NONE when no daemon */
+	uint32_t start;   /* join; PLAN_JOIN_START unless given */
 	uint32_t section; /* PLAN_NONE: not critical */
-	bool own_thread; /* PC_BLOCKING or thread=own */
+	bool own_thread;  /* PC_BLOCKING or thread=own */
 	enum plan_on_error on_error;
 	uint32_t retries;
 	uint32_t dead_queue;
@@ -98,6 +98,8 @@ struct plan {
 	uint32_t n_joins;
 	struct plan_section *sections;
 	uint32_t n_sections;
+	struct loader_plugin **plugins; /* each once, with a reference */
+	uint32_t n_plugins;
 };
 
 /* Mistakes go to diags. PC_OK: *plan is whole. PC_WRONG: there are errors (call plan_fini all the

@@ -1,0 +1,145 @@
+/* plan/joins.c: what each join waits for.
+ *
+ * Called by plan_make() on the control thread, when stages, queues and their writers are known.
+ * Whether it can ever pass is order.c's question. `start` waits for nothing; `end` for every
+ * stage that is no daemon and every queue that such a stage writes. */
+#include "plan/make.h"
+
+#include <string.h>
+
+static bool add(struct make *m, uint32_t **list, uint32_t *n, uint32_t index)
+{
+	uint32_t *grown = arena_grow(&m->plan->arena, *list, *n, sizeof(**list));
+
+	if (!grown)
+		return false;
+	*list = grown;
+	grown[(*n)++] = index;
+	return true;
+}
+
+/* Nobody has declared the name; it may be that of a plugin in a chain. */
+static void unknown(struct make *m, struct lang_name name)
+{
+	struct diag *e;
+
+	if (m->lost)
+		return;
+	e = diag_error(m->diags, name.span, "there is no stage, queue or join '%s'", name.text);
+	for (uint32_t i = (uint32_t)m->tree->n_stages; i < m->plan->n_stages; i++)
+		if (plan_name_is(name, m->plan->stages[i].name)) {
+			diag_note(m->diags, e, m->plan->stages[i].span,
+			          "the stage here has no name: declare it to wait for it");
+			return;
+		}
+	plan_name_suggest(m, e, name, 1U << KIND_STAGE | 1U << KIND_QUEUE | 1U << KIND_JOIN);
+}
+
+/* A daemon that nothing but the end of everything stops. */
+static bool is_endless(const struct make *m, uint32_t stage)
+{
+	const struct plan_stage *s = &m->plan->stages[stage];
+
+	return s->daemon && s->until == PLAN_JOIN_END;
+}
+
+static bool wait_for(struct make *m, struct plan_join *j, struct lang_name name)
+{
+	struct plan_ref ref = plan_name_find(m, name.text);
+	struct diag *e;
+
+	switch (ref.kind) {
+	case KIND_STAGE:
+		if (!is_endless(m, ref.index))
+			return add(m, &j->stages, &j->n_stages, ref.index);
+		e = diag_error(m->diags, name.span,
+		               "'%s' is a daemon: it goes on until the end, when no join is "
+		               "waited for any more",
+		               name.text);
+		diag_note(m->diags, e, m->drafts[ref.index].daemon_span, "it is made one here");
+		return true;
+	case KIND_QUEUE:
+		m->plan->queues[ref.index].joined = true;
+		return add(m, &j->queues, &j->n_queues, ref.index);
+	case KIND_JOIN:
+		return add(m, &j->joins, &j->n_joins, ref.index);
+	case KIND_SHARED:
+		e = diag_error(
+			m->diags, name.span,
+			"'%s' is shared state, which never ends: no join can wait for it",
+			name.text);
+		plan_declared_note(m, e, ref);
+		return true;
+	case KIND_NONE:
+	default:
+		unknown(m, name);
+		return true;
+	}
+}
+
+/* Whether the name stands in the list before; lists are as long as a person writes them. */
+static bool is_again(struct make *m, const struct lang_name *list, size_t n)
+{
+	struct diag *d;
+
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(list[i].text, list[n].text) == 0) {
+			d = diag_warning(m->diags, list[n].span,
+			                 "'%s' stands in this list twice", list[n].text);
+			diag_note(m->diags, d, list[i].span, "the first time is here");
+			return true;
+		}
+	return false;
+}
+
+static bool declared(struct make *m, struct plan_join *j, const struct lang_join *decl)
+{
+	*j = (struct plan_join){.span = decl->name.span};
+	j->name = arena_string(&m->plan->arena, decl->name.text);
+	if (!j->name)
+		return false;
+	for (size_t i = 0; i < decl->n_after; i++)
+		if (!is_again(m, decl->after, i) && !wait_for(m, j, decl->after[i]))
+			return false;
+	return true;
+}
+
+static bool end(struct make *m, struct plan_join *j)
+{
+	struct plan *plan = m->plan;
+	uint32_t i, k;
+
+	for (i = 0; i < plan->n_stages; i++)
+		if (!plan->stages[i].daemon && !add(m, &j->stages, &j->n_stages, i))
+			return false;
+	for (i = 0; i < plan->n_queues; i++) {
+		struct plan_queue *q = &plan->queues[i];
+
+		for (k = 0; k < q->n_writers && plan->stages[q->writers[k]].daemon; k++)
+			;
+		if (k == q->n_writers)
+			continue;
+		q->joined = true;
+		if (!add(m, &j->queues, &j->n_queues, i))
+			return false;
+	}
+	return true;
+}
+
+bool plan_joins(struct make *m)
+{
+	const struct lang_tree *t = m->tree;
+	struct plan *plan = m->plan;
+	size_t n = PLAN_JOIN_END + 1 + t->n_joins;
+
+	plan->joins = arena_alloc(&plan->arena, n * sizeof(*plan->joins));
+	if (!plan->joins)
+		return false;
+	plan->n_joins = (uint32_t)n;
+	plan->joins[PLAN_JOIN_START].name = "start";
+	plan->joins[PLAN_JOIN_END].name = "end";
+	for (size_t i = 0; i < t->n_joins; i++)
+		if (!declared(m, &plan->joins[PLAN_JOIN_END + 1 + i], &t->joins[i]))
+			return false;
+	return end(m, &plan->joins[PLAN_JOIN_END]);
+}

@@ -1,0 +1,46 @@
+/* plan/make.c: from a tree to a plan: the order of the steps (make.h lists them).
+ *
+ * Called by engine/ on the control thread. Right because each step leaves the plan so that the
+ * next can read all of it, whatever was wrong; only out of memory stops in the middle. */
+#include "plan/make.h"
+
+static bool steps(struct make *m)
+{
+	if (!plan_names(m) || !plan_stages(m) || !plan_queues_declare(m) || !plan_wires(m) ||
+	    !plan_queues(m))
+		return false;
+	plan_shared(m);
+	return plan_flow(m) && plan_cycles(m) && plan_types(m) && plan_joins(m) &&
+	       plan_order(m);
+}
+
+int plan_make(struct plan *plan, struct diag_list *diags, const struct lang_tree *tree,
+              const struct loader_path *path, const char *graph_dir)
+{
+	struct make m = {.plan = plan,
+	                 .diags = diags,
+	                 .tree = tree,
+	                 .path = path,
+	                 .graph_dir = graph_dir,
+	                 .nothing = {.name = ""},
+	                 .lost = diags->n_errors > 0 || tree->incomplete};
+	int r;
+
+	*plan = (struct plan){0};
+	r = !steps(&m)                 ? PC_NOMEM
+	    : arena_failed(&m.scratch) ? PC_NOMEM
+	    : diags->n_errors > 0      ? PC_WRONG
+	                               : PC_OK;
+	arena_fini(&m.scratch);
+	return r;
+}
+
+void plan_fini(struct plan *plan)
+{
+	if (!plan)
+		return;
+	for (uint32_t i = 0; i < plan->n_plugins; i++)
+		loader_close(plan->plugins[i]);
+	arena_fini(&plan->arena);
+	*plan = (struct plan){0};
+}
