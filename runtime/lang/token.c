@@ -23,16 +23,38 @@ struct lexer {
 	bool failed;
 };
 
-enum class { OTHER, BLANK, WORD, MARK };
+/* Words are made of letters, digits and _+-./:%@*?~^: a bit for each ASCII character. */
+static bool is_word(unsigned char c)
+{
+	static const uint64_t words[2] = {UINT64_C(0x87ffec2000000000),
+	                                  UINT64_C(0x47fffffec7ffffff)};
 
-static enum class class_of(unsigned char c) {
-	static const char word[] = "_+-./:%@*?~^";
+	return c < 0x80 && (words[c >> 6] >> (c & 63) & 1) != 0;
+}
 
-	if (c == ' ' || c == '\t') return BLANK;
-	if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	    (c >= '0' && c <= '9')) return WORD;
-	if (c != 0 && strchr(word, c)) return WORD;
-	return c != 0 && strchr("\n;,=()[]", c) ? MARK : OTHER;
+/* TOKEN_BAD: it is no mark. */
+static enum token_kind mark_of(char c)
+{
+	switch (c) {
+	case '\n':
+		return TOKEN_NEWLINE;
+	case ';':
+		return TOKEN_SEMICOLON;
+	case ',':
+		return TOKEN_COMMA;
+	case '=':
+		return TOKEN_EQUALS;
+	case '(':
+		return TOKEN_OPEN;
+	case ')':
+		return TOKEN_CLOSE;
+	case '[':
+		return TOKEN_OPEN_LIST;
+	case ']':
+		return TOKEN_CLOSE_LIST;
+	default:
+		return TOKEN_BAD;
+	}
 }
 
 /* Bytes of the character at `at` when it may be part of a word; 0: it ends the word. */
@@ -43,7 +65,7 @@ static size_t word_char(const struct lexer *l, uint32_t at)
 	size_t n;
 
 	if (c < 0x80)
-		return class_of(c) == WORD;
+		return is_word(c);
 	n = utf8_decode(l->text + at, l->size - at, &decoded);
 	/* Spaces, quotation marks, dashes and arrows of other alphabets are no letters. */
 	if (n == 0 || utf8_hostile(decoded) || decoded == 0xa0 || decoded == 0xab ||
@@ -206,8 +228,12 @@ static void word(struct lexer *l)
 	uint32_t begin = l->at, end = begin, i;
 	size_t n;
 
-	while (end < l->size && !arrow_at(l, end) && (n = word_char(l, end)) > 0)
+	do {
+		while (is_word((unsigned char)l->text[end]) && l->text[end] != '-')
+			end++; /* the NUL behind the text is no part of a word */
+		n = end < l->size && !arrow_at(l, end) ? word_char(l, end) : 0;
 		end += (uint32_t)n;
+	} while (n > 0);
 	if (arrow_at(l, end)) /* "a-->b": the dashes are the arrow's */
 		while (end > begin + 1 && l->text[end - 1] == '-')
 			end--;
@@ -235,8 +261,7 @@ static void reference(struct lexer *l)
 		return;
 	}
 	if (end < l->size && l->text[end] == '{') {
-		for (end++; end < l->size && (class_of((unsigned char)l->text[end]) == WORD);
-		     end++)
+		for (end++; end < l->size && is_word((unsigned char)l->text[end]); end++)
 			;
 		if (end < l->size && l->text[end] == '}')
 			end++;
@@ -246,10 +271,6 @@ static void reference(struct lexer *l)
 
 static void mark(struct lexer *l)
 {
-	static const char marks[] = "\n;,=()[]";
-	static const enum token_kind kinds[] = {TOKEN_NEWLINE,   TOKEN_SEMICOLON, TOKEN_COMMA,
-	                                        TOKEN_EQUALS,    TOKEN_OPEN,      TOKEN_CLOSE,
-	                                        TOKEN_OPEN_LIST, TOKEN_CLOSE_LIST};
 	char c = l->text[l->at];
 
 	if (c == '=' && l->at + 1 < l->size && l->text[l->at + 1] == '>') {
@@ -265,7 +286,7 @@ static void mark(struct lexer *l)
 			return;
 		}
 	}
-	add(l, kinds[strchr(marks, c) - marks], l->at, l->at + 1);
+	add(l, mark_of(c), l->at, l->at + 1);
 }
 
 static void next(struct lexer *l)
@@ -273,7 +294,7 @@ static void next(struct lexer *l)
 	unsigned char c = (unsigned char)l->text[l->at];
 	uint32_t begin = l->at;
 
-	if (class_of(c) == BLANK || (c == '\r' && line_end(l, l->at) == l->at)) {
+	if (c == ' ' || c == '\t' || (c == '\r' && line_end(l, l->at) == l->at)) {
 		l->at++;
 	} else if (c == '#') {
 		l->at = line_end(l, l->at);
@@ -289,7 +310,7 @@ static void next(struct lexer *l)
 		reference(l);
 	} else if (arrow_at(l, l->at)) {
 		add(l, TOKEN_ARROW, begin, begin + 2);
-	} else if (class_of(c) == MARK) {
+	} else if (mark_of((char)c) != TOKEN_BAD) {
 		mark(l);
 	} else if (word_char(l, l->at) > 0) {
 		word(l);
