@@ -239,9 +239,9 @@ struct pc_stage_desc {
 
 /* In C++ fields must be named in the order above, and a const object is local unless told. */
 #ifdef __cplusplus
-#define PC_STAGE_EXPORT extern "C" __attribute__((visibility("default"), used))
+#define PC_STAGE_EXPORT extern "C" __attribute__((visibility("default")))
 #else
-#define PC_STAGE_EXPORT __attribute__((visibility("default"), used))
+#define PC_STAGE_EXPORT __attribute__((visibility("default")))
 #endif
 
 /** Write the descriptor, at the bottom of the file: PC_STAGE(.name = "x", .doc = "…", …). */

@@ -8,7 +8,6 @@
  * taken, no more than the outputs have room for.
  *
  * Pairs
- *   A1 input_wake: release armed -> A2 arm_inputs: acquire armed    the waiter is ours again
  *   A3 stage_stop: release stop -> A4 activate: acquire stop        what led to the stop
  *   A5 join_begin: release started -> A6 activate: acquire started  what the join waited for
  *   A7 wake_fired: release waiting -> A8 work: acquire waiting      the wake fields are ours again
@@ -17,33 +16,12 @@
 
 #include "base/clock.h"
 
-static void input_wake(struct queue_waiter *w)
-{
-	struct input *in = (struct input *)(void *)w;
-	struct replica *r = in->replica;
-
-	atomic_store_explicit(&in->armed, false, memory_order_release); /* A1 */
-	task_notify(r);
-}
-
 /* True: every open input is empty and will wake us. */
 static bool arm_inputs(struct replica *r)
 {
-	for (uint32_t i = 0; i < r->stage->desc->n_inputs; i++) {
-		struct input *in = &r->inputs[i];
-
-		if (in->closed ||
-		    atomic_load_explicit(&in->armed, memory_order_acquire) /* A2 */)
-			continue;
-		/* relaxed: the queue publishes the waiter */
-		atomic_store_explicit(&in->armed, true, memory_order_relaxed);
-		in->waiter.wake = input_wake;
-		if (queue_wait_take(in->place->queue, &in->waiter) != PC_OK) {
-			/* relaxed: the queue does not have it */
-			atomic_store_explicit(&in->armed, false, memory_order_relaxed);
+	for (uint32_t i = 0; i < r->stage->desc->n_inputs; i++)
+		if (!r->inputs[i].closed && !waiting_arm_take(&r->inputs[i].waiting))
 			return false;
-		}
-	}
 	return true;
 }
 
@@ -70,6 +48,7 @@ static enum act end(struct replica *r)
 	output_abandon(r);
 	commit(r);
 	item_cache_settle(r->cache);
+	waiting_cancel(r);
 	for (uint32_t i = 0; i < r->n_outputs; i++)
 		for (uint32_t k = 0; k < r->outputs[i].n_lanes; k++) {
 			struct place *p = r->outputs[i].lanes[k].place;
@@ -188,14 +167,24 @@ static enum act work(struct replica *r, int64_t start_ns)
 	return act;
 }
 
-enum act activate(struct replica *r, struct scratch *scratch)
+/* What the next activation will probably cost: worker.c decides by it whether another core pays. */
+static void remember_time(struct replica *r, int64_t elapsed_ns)
+{
+	/* relaxed: one writer, an estimate */
+	uint32_t old = atomic_load_explicit(&r->activation_ns, memory_order_relaxed);
+	uint32_t new = elapsed_ns < UINT32_MAX ? (uint32_t)elapsed_ns : UINT32_MAX;
+
+	count_add(&r->busy_ns, (uint64_t)elapsed_ns);
+	/* relaxed: as above */
+	atomic_store_explicit(&r->activation_ns, old - old / 4 + new / 4, memory_order_relaxed);
+}
+
+static enum act step(struct replica *r)
 {
 	int64_t start_ns = clock_now_ns();
 	uint32_t stop = atomic_load_explicit(&r->stop, memory_order_acquire); /* A4 */
 	enum act act;
 
-	r->scratch = scratch;
-	r->cache = &scratch->cache;
 	count_add(&r->activations, 1);
 	if (r->phase == PHASE_HELD) {
 		if (stop != STOP_NONE)
@@ -204,7 +193,7 @@ enum act activate(struct replica *r, struct scratch *scratch)
 			return ACT_SLEEP;
 		r->phase = PHASE_RUN;
 	}
-	scratch->final = false;
+	r->scratch->final = false;
 	if (stop == STOP_HARD) {
 		output_flush(r);
 		return end(r);
@@ -215,8 +204,20 @@ enum act activate(struct replica *r, struct scratch *scratch)
 	if (r->phase == PHASE_LAST || stop == STOP_SOFT || output_all_closed(r))
 		return end(r);
 	act = work(r, start_ns);
-	count_add(&r->busy_ns, (uint64_t)(clock_now_ns() - start_ns));
+	remember_time(r, clock_now_ns() - start_ns);
 	if (act == ACT_AGAIN)
 		doing_set(r, DOING_READY);
+	return act;
+}
+
+enum act activate(struct replica *r, struct scratch *scratch)
+{
+	enum act act;
+
+	r->scratch = scratch;
+	r->cache = &scratch->cache;
+	act = step(r);
+	if (act == ACT_SLEEP)
+		waiting_pass(r);
 	return act;
 }

@@ -36,7 +36,7 @@ static int create_output(struct replica *r, struct output *o, const uint32_t *qu
 	for (uint32_t i = 0; i < n; i++) {
 		struct place *p = &r->engine->places[queues[i]];
 
-		o->lanes[i].replica = r;
+		o->lanes[i].waiting.replica = r;
 		o->lanes[i].place = p;
 		/* relaxed: no other thread yet */
 		if (!r->stage->plan->daemon)
@@ -73,7 +73,7 @@ static int create_replica(struct stage *s, struct replica *r, uint32_t index)
 	for (uint32_t i = 0; i < s->desc->n_inputs; i++) {
 		struct place *p = &s->engine->places[plan->inputs[i].queue];
 
-		r->inputs[i].replica = r;
+		r->inputs[i].waiting.replica = r;
 		r->inputs[i].place = p;
 		/* relaxed: no other thread yet */
 		atomic_fetch_add_explicit(&p->readers, 1, memory_order_relaxed);
@@ -135,6 +135,16 @@ static int create_queue(struct engine *e, struct place *p, uint32_t daemon_lanes
 	return pc_queue_create(&p->queue, &options);
 }
 
+static void point_at_queues(struct replica *r)
+{
+	for (uint32_t i = 0; i < r->stage->desc->n_inputs; i++)
+		r->inputs[i].waiting.queue = r->inputs[i].place->queue;
+	for (uint32_t i = 0; i < r->n_outputs; i++)
+		for (uint32_t k = 0; k < r->outputs[i].n_lanes; k++)
+			r->outputs[i].lanes[k].waiting.queue =
+				r->outputs[i].lanes[k].place->queue;
+}
+
 static int create_queues(struct engine *e)
 {
 	uint32_t *daemon_lanes = array(e->plan->n_queues, sizeof(*daemon_lanes));
@@ -151,6 +161,9 @@ static int create_queues(struct engine *e)
 	}
 	for (uint32_t i = 0; i < e->plan->n_queues && !rc; i++)
 		rc = create_queue(e, &e->places[i], daemon_lanes[i]);
+	for (uint32_t i = 0; i < e->plan->n_stages && !rc; i++)
+		for (uint32_t k = 0; k < e->plan->stages[i].replicas; k++)
+			point_at_queues(&e->stages[i].replicas[k]);
 	free(daemon_lanes);
 	return rc;
 }
@@ -246,7 +259,8 @@ static int create_pool(struct engine *e, unsigned n)
 		w->random = i + 1;
 		scratch_init(&w->scratch, e->items);
 		e->pool.n_workers = i + 1;
-		if (pc_queue_create(&w->ready, &options))
+		w->seen_ticks = array(n, sizeof(*w->seen_ticks));
+		if (!w->seen_ticks || pc_queue_create(&w->ready, &options))
 			return PC_NOMEM;
 	}
 	return PC_OK;
@@ -371,6 +385,7 @@ void engine_destroy(struct engine *e)
 		pc_queue_destroy(e->sections[i].waiting);
 	for (unsigned i = 0; i < e->pool.n_workers; i++) {
 		scratch_fini(&e->pool.workers[i].scratch);
+		free(e->pool.workers[i].seen_ticks);
 		pc_queue_destroy(e->pool.workers[i].ready);
 	}
 	free(e->pool.workers);

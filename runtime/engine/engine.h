@@ -59,14 +59,23 @@ struct place {
 
 /* ---------------------------------------------------------------- ports of a replica --- */
 
-struct input {
-	struct queue_waiter waiter;
+/* A replica that waits at one side of a queue. The queue wakes one waiter per change: whoever was
+ * woken and then does not take or put must pass the wake-up on (waiting_pass). */
+enum waiting { WAITING_NOT, WAITING_ARMED, WAITING_WOKEN };
+
+struct waiting_at {
+	struct queue_waiter waiter; /* first: the callback gets it */
 	struct replica *replica;
+	struct pc_queue *queue;
+	_Atomic uint32_t state; /* enum waiting */
+};
+
+struct input {
+	struct waiting_at waiting;
 	struct place *place;
-	_Atomic bool armed; /* the queue holds the waiter */
-	bool closed;        /* [replica] */
-	size_t undone;      /* [replica] processed, output not yet published */
-	size_t undead;      /* [replica] of them, those that went to the dead-letter queue */
+	bool closed;   /* [replica] */
+	size_t undone; /* [replica] processed, output not yet published */
+	size_t undead; /* [replica] of them, those that went to the dead-letter queue */
 	/* ledger: [replica] writes, relaxed; others read a snapshot */
 	_Atomic uint64_t taken, done, dead, abandoned;
 };
@@ -82,12 +91,10 @@ struct output {
 
 /* One queue that an output port is wired to. */
 struct lane {
-	struct queue_waiter waiter;
-	struct replica *replica;
+	struct waiting_at waiting;
 	struct place *place;
 	size_t sent; /* [replica] items[0 … sent) are in */
 	bool closed; /* [replica] nobody reads any more */
-	_Atomic bool armed;
 };
 
 /* ------------------------------------------------------------------------- replicas --- */
@@ -137,8 +144,9 @@ struct replica {
 	uv_timer_t *timer;    /* [control] */
 	uv_poll_t *poll;      /* [control] */
 
-	size_t batch_size; /* [replica] how many to take, from ns_per_item */
-	_Atomic int doing; /* enum doing, for explain; [replica] writes */
+	size_t batch_size; /* [replica] how many to take, so that it lasts the budget */
+	_Atomic uint32_t activation_ns; /* [replica] how long one lasts, a moving average */
+	_Atomic int doing;              /* enum doing, for explain; [replica] writes */
 	_Atomic uint64_t activations, busy_ns, emitted, failed, skipped, retried;
 	_Atomic uint64_t progress, progress_total;
 
@@ -202,12 +210,15 @@ struct worker {
 	struct scratch scratch;
 	struct engine *engine;
 	unsigned index;
-	struct replica *next; /* made ready by the activation that just ran: cache-warm */
-	unsigned next_budget; /* how often in a row `next` may still go first */
+	_Atomic(struct replica *)
+		next;           /* made ready by the activation that just ran: cache-warm */
+	_Atomic uint32_t ticks; /* activations begun, so that others see us stuck in one */
+	unsigned next_budget;   /* how often in a row `next` may still go first */
 	struct pc_queue *ready;
 	pthread_t thread;
 	bool has_thread;
 	uint32_t random;
+	uint32_t *seen_ticks; /* of every worker, when we last looked */
 };
 
 struct pool {
@@ -289,6 +300,13 @@ void place_done(struct place *p, size_t n); /* when they are done with */
 void place_writer_end(struct place *p, bool daemon);
 void place_reader_end(struct place *p);
 void place_drop(void *place, void *item); /* a queue's drop callback */
+
+/* waiting.c, [replica] */
+bool waiting_arm_take(struct waiting_at *w); /* true: it will wake us */
+bool waiting_arm_put(struct waiting_at *w);
+void waiting_pass(
+	struct replica *r); /* going to sleep: what we were woken for, others may need */
+void waiting_cancel(struct replica *r); /* never again */
 
 /* process.c, [replica] */
 void process_items(struct replica *r, struct input *in, struct item **items, size_t n);

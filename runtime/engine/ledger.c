@@ -27,8 +27,7 @@ static void count_readers(const struct place *p, struct pc_queue_row *row)
 				row->dead += count_read(&in->dead);
 				row->abandoned += count_read(&in->abandoned);
 				/* in the hands of a thread that never came back */
-				if (e->finished && e->stuck &&
-				    s->replicas[k].phase != PHASE_ENDED)
+				if (s->replicas[k].abandoned)
 					row->abandoned += count_read(&in->taken) -
 					                  count_read(&in->done) -
 					                  count_read(&in->dead) -

@@ -10,9 +10,6 @@
  *
  * A port wired to several queues puts each item into all of them: each item gets one reference
  * per queue before the first of them sees it.
- *
- * Pairs
- *   O1 lane_wake: release armed -> O2 output_arm: acquire armed    the waiter is ours again
  */
 #include "engine/engine.h"
 
@@ -208,15 +205,6 @@ size_t output_room(const struct replica *r)
 	return room;
 }
 
-static void lane_wake(struct queue_waiter *w)
-{
-	struct lane *lane = (struct lane *)(void *)w;
-	struct replica *r = lane->replica;
-
-	atomic_store_explicit(&lane->armed, false, memory_order_release); /* O1 */
-	task_notify(r);
-}
-
 bool output_arm(struct replica *r)
 {
 	bool asleep = false;
@@ -227,19 +215,8 @@ bool output_arm(struct replica *r)
 
 			if (!may_fill(lane) || queue_room(lane->place->queue) > 0)
 				continue;
-			if (!atomic_load_explicit(&lane->armed,
-			                          memory_order_acquire) /* O2 */) {
-				/* relaxed: the queue publishes the waiter */
-				atomic_store_explicit(&lane->armed, true, memory_order_relaxed);
-				lane->waiter.wake = lane_wake;
-				if (queue_wait_put(lane->place->queue, &lane->waiter) !=
-				    PC_OK) {
-					/* relaxed: the queue does not have it */
-					atomic_store_explicit(&lane->armed, false,
-					                      memory_order_relaxed);
-					return false;
-				}
-			}
+			if (!waiting_arm_put(&lane->waiting))
+				return false;
 			asleep = true;
 		}
 	return asleep;

@@ -242,12 +242,12 @@ void process_produce(struct replica *r, size_t room, int64_t until_ns)
 
 void process_finish(struct replica *r)
 {
-	int (*finish)(struct pc_stage *, void *) = r->stage->desc->finish;
+	int (*callback)(struct pc_stage *, void *) = r->stage->desc->finish;
 	int rc = PC_OK;
 
 	doing_set(r, DOING_CALLBACK);
-	if (finish)
-		rc = finish(&r->pub, r->state);
+	if (callback)
+		rc = callback(&r->pub, r->state);
 	if (rc < 0) {
 		output_discard(r);
 		count_add(&r->failed, 1);

@@ -1,23 +1,30 @@
 /* engine/worker.c: the threads that run replicas which do not block.
  *
  * Each worker has a FIFO of ready replicas (pcrun's own queue, so that others may take from it)
- * and a place for one more, `next`: the replica that the activation just run made ready as its
- * last act; its input is in this core's cache, so it goes first, a limited number of times in a
- * row. A worker with nothing to do searches the others' FIFOs for a while and then parks.
+ * and a place for one more, `next`: the replica that the activation just run made ready; its
+ * input is in this core's cache, so it goes first, a limited number of times in a row.
  *
- * Waking: one parked worker is woken when work appears and nobody searches. A searcher that finds
- * something wakes the next one when it was the last searcher, so work spreads without a stampede
- * (the scheme of Go's scheduler: Vyukov, "Scalable Go Scheduler Design Doc", 2012).
+ * When a second core helps. Moving an item to another core costs more than a small stage spends
+ * on it. So short activations stay on the worker that made them ready, and another worker is
+ * woken only for work that lasts (WORTH_NS, a few times the price of a wake-up) or when much is
+ * waiting (MANY). The estimate may be wrong: while anybody works, one parked worker looks every
+ * RESCUE_NS whether a worker that has work waiting is stuck in one activation, and then takes it.
+ * When nobody works all sleep without a time.
+ *
+ * A worker with nothing to do searches the others' FIFOs for a while and then parks. One parked
+ * worker is woken at a time, when nobody searches; a searcher that finds something wakes the next
+ * one when it was the last searcher and more is waiting (the scheme of Go's scheduler: Vyukov,
+ * "Scalable Go Scheduler Design Doc", 2012).
  *
  * `idle` holds both counts in one word, and whoever appends work changes that word too (by 0):
- * either the appender sees the parked worker, or the worker's search sees the work.
+ * either the appender sees the parked worker, or the worker's last look sees the work.
  *
  * Pairs
  *   K1 pool_wake: acq_rel idle -> K2 park: acq_rel idle      work appended before
  *   K2 park: acq_rel idle -> K1 pool_wake: acq_rel idle      that somebody is parked
  *   K3 permit_give: release permits -> K4 permit_take: acquire permits    the wake-up
  *   K5 pool_quit: release quit -> K6 worker_main: acquire quit
- *   K7 pool_ready: relaxed turn    only spreads
+ *   K7 keep: release next -> K8 take_next: acquire next      the replica's fields
  */
 #include "engine/engine.h"
 
@@ -26,14 +33,17 @@
 #include "base/futex.h"
 
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SEARCHING    (UINT32_C(1) << 16)
 #define PARKED(idle) ((idle) & (SEARCHING - 1))
-#define NEXT_BUDGET  16   /* activations in a row that `next` may go first */
-#define SEARCH_NS    8000 /* about a third of what a wake-up costs */
-#define FAIR_TICK    61   /* every so often the FIFO goes before `next` */
+#define NEXT_BUDGET  64    /* activations in a row that `next` may go first */
+#define SEARCH_NS    8000  /* about a third of what a wake-up costs */
+#define WORTH_NS     10000 /* activations that last this long are worth another core */
+#define MANY         16    /* so are so many ready replicas */
+#define RESCUE_NS    (2 * PC_MS)
 
 static _Thread_local struct worker *self;
 
@@ -43,22 +53,25 @@ static void permit_give(struct pool *pool, uint32_t n)
 	futex_wake(&pool->permits, (int)n);
 }
 
-static void permit_take(struct pool *pool)
+/* False: the time was over first. */
+static bool permit_take(struct pool *pool, int64_t until_ns)
 {
 	/* relaxed: the exchange orders */
 	uint32_t have = atomic_load_explicit(&pool->permits, memory_order_relaxed);
 
 	for (;;) {
-		if (have == 0) {
-			futex_wait(&pool->permits, 0, INT64_MAX);
-			/* relaxed: as above */
-			have = atomic_load_explicit(&pool->permits, memory_order_relaxed);
-		} else if (atomic_compare_exchange_weak_explicit(
-				   &pool->permits, &have, have - 1,
-				   memory_order_acquire /* K4 */,
-				   memory_order_relaxed /* tried again */)) {
-			return;
-		}
+		if (have > 0 &&
+		    atomic_compare_exchange_weak_explicit(
+			    &pool->permits, &have, have - 1, memory_order_acquire /* K4 */,
+			    memory_order_relaxed /* tried again */))
+			return true;
+		if (have > 0)
+			continue;
+		if (until_ns != INT64_MAX && clock_now_ns() >= until_ns)
+			return false;
+		futex_wait(&pool->permits, 0, until_ns);
+		/* relaxed: as above */
+		have = atomic_load_explicit(&pool->permits, memory_order_relaxed);
 	}
 }
 
@@ -85,25 +98,48 @@ static void append(struct worker *w, struct replica *r)
 		sched_yield();
 }
 
+static bool lasts(const struct replica *r)
+{
+	/* relaxed: an estimate */
+	return atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&r->activation_ns,
+	                            memory_order_relaxed) > WORTH_NS;
+}
+
+static bool keep(struct worker *w, struct replica *r)
+{
+	struct replica *none = NULL;
+
+	return atomic_compare_exchange_strong_explicit(&w->next, &none, r,
+	                                               memory_order_release /* K7 */,
+	                                               memory_order_relaxed /* not followed */);
+}
+
+static struct replica *take_next(struct worker *w)
+{
+	/* relaxed look: an empty place costs no exchange */
+	if (!atomic_load_explicit(&w->next, memory_order_relaxed))
+		return NULL;
+	return atomic_exchange_explicit(&w->next, NULL, memory_order_acquire); /* K8 */
+}
+
 void pool_ready(struct engine *e, struct replica *r)
 {
 	struct pool *pool = &e->pool;
 	struct worker *w = self;
 
-	if (w && w->engine == e) {
-		if (w->scratch.final && !w->next) {
-			w->next = r;
-			return;
-		}
-		append(w, r);
-	} else {
+	if (!w || w->engine != e) {
 		/* relaxed: only spreads the load */
-		uint32_t turn = atomic_fetch_add_explicit(&pool->turn, 1,
-		                                          memory_order_relaxed); /* K7 */
+		uint32_t turn = atomic_fetch_add_explicit(&pool->turn, 1, memory_order_relaxed);
 
 		append(&pool->workers[turn % pool->n_workers], r);
+		pool_wake(pool);
+		return;
 	}
-	pool_wake(pool);
+	if ((w->scratch.final || !lasts(r)) && keep(w, r))
+		return;
+	append(w, r);
+	if (lasts(r) || queue_fill(w->ready) > MANY)
+		pool_wake(pool);
 }
 
 static struct replica *take_from(struct worker *w)
@@ -117,19 +153,15 @@ static struct replica *own_work(struct worker *w)
 {
 	struct replica *r = NULL;
 
-	if (w->next && w->next_budget > 0) {
+	if (w->next_budget > 0) {
 		w->next_budget--;
-		r = w->next;
-		w->next = NULL;
-		return r;
+		r = take_next(w);
+		if (r)
+			return r;
 	}
 	w->next_budget = NEXT_BUDGET;
 	r = take_from(w);
-	if (!r) {
-		r = w->next;
-		w->next = NULL;
-	}
-	return r;
+	return r ? r : take_next(w);
 }
 
 static struct replica *steal(struct worker *w)
@@ -149,18 +181,79 @@ static struct replica *steal(struct worker *w)
 	return NULL;
 }
 
+/* A worker that has not begun an activation since we last looked may be stuck in a long one,
+ * with work kept for itself. *ret_busy: somebody works at all. */
+static struct replica *rescue(struct worker *w, bool *ret_busy)
+{
+	struct pool *pool = &w->engine->pool;
+
+	*ret_busy = false;
+	for (unsigned i = 0; i < pool->n_workers; i++) {
+		struct worker *other = &pool->workers[i];
+		/* relaxed: a guess, checked by the exchange in take_next() */
+		uint32_t ticks = atomic_load_explicit(&other->ticks, memory_order_relaxed);
+		bool stuck = (ticks & 1) && ticks == w->seen_ticks[i];
+
+		if (other == w)
+			continue;
+		*ret_busy |= ticks & 1;
+		w->seen_ticks[i] = ticks;
+		if (stuck) {
+			struct replica *r = take_from(other);
+
+			r = r ? r : take_next(other);
+			if (r)
+				return r;
+		}
+	}
+	return NULL;
+}
+
 static bool quitting(const struct pool *pool)
 {
 	return atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&pool->quit,
 	                            memory_order_acquire) != 0; /* K6 */
 }
 
-/* Searching: look for a while, then park. Returns work, or NULL when the pool quits. */
+/* From parked back to searching, unless somebody has given us a permit meanwhile: take that. */
+static void unpark(struct pool *pool)
+{
+	/* relaxed: the exchange decides */
+	uint32_t idle = atomic_load_explicit(&pool->idle, memory_order_relaxed);
+
+	while (PARKED(idle) > 0)
+		if (atomic_compare_exchange_weak_explicit(
+			    &pool->idle, &idle, idle - 1 + SEARCHING,
+			    memory_order_acq_rel /* K2 */, memory_order_relaxed /* again */))
+			return;
+	permit_take(pool, INT64_MAX);
+}
+
+/* Sleep until there is a permit, or until a rescue finds work. Returns counted as searching. */
+static struct replica *park(struct worker *w)
+{
+	struct pool *pool = &w->engine->pool;
+	struct replica *r;
+	bool busy;
+
+	atomic_fetch_sub_explicit(&pool->idle, SEARCHING - 1, memory_order_acq_rel); /* K2 */
+	r = steal(w);
+	while (!r && !quitting(pool)) {
+		r = rescue(w, &busy);
+		if (r)
+			break;
+		if (permit_take(pool, busy ? clock_now_ns() + RESCUE_NS : INT64_MAX))
+			return NULL;
+	}
+	unpark(pool);
+	return r;
+}
+
+/* Returns work, or NULL when the pool quits. */
 static struct replica *search(struct worker *w)
 {
 	struct pool *pool = &w->engine->pool;
 	int64_t until = clock_now_ns() + SEARCH_NS;
-	uint32_t idle;
 	struct replica *r;
 
 	/* relaxed: entering the search promises nothing yet */
@@ -175,36 +268,15 @@ static struct replica *search(struct worker *w)
 			cpu_relax();
 			continue;
 		}
-		atomic_fetch_sub_explicit(&pool->idle, SEARCHING - 1,
-		                          memory_order_acq_rel); /* K2 */
-		r = steal(w);
-		if (!r && !quitting(pool)) {
-			permit_take(pool);
-			until = clock_now_ns() + SEARCH_NS;
-			continue;
-		}
-		/* Not parked after all: be counted as searching again, or take the permit that
-		 * somebody has given us meanwhile. */
-		/* relaxed: the exchange decides */
-		idle = atomic_load_explicit(&pool->idle, memory_order_relaxed);
-		for (;;) {
-			if (PARKED(idle) == 0) {
-				permit_take(pool);
-				break;
-			}
-			if (atomic_compare_exchange_weak_explicit(
-				    &pool->idle, &idle, idle - 1 + SEARCHING,
-				    memory_order_acq_rel /* K2 */,
-				    memory_order_relaxed /* again */))
-				break;
-		}
+		r = park(w);
 		if (r)
 			break;
-		return NULL;
+		until = clock_now_ns() + SEARCH_NS;
 	}
-	/* The last searcher to find something sends the next one: there may be more. */
+	/* The last searcher to find something sends the next one when more is waiting. */
 	if (atomic_fetch_sub_explicit(&pool->idle, SEARCHING, memory_order_acq_rel) /* K2 */ <
-	    2 * SEARCHING)
+	            2 * SEARCHING &&
+	    queue_fill(w->ready) > MANY)
 		pool_wake(pool);
 	return r;
 }
@@ -216,15 +288,18 @@ static void run(struct worker *w, struct replica *r)
 
 	if (section && !section_enter(section, r))
 		return;
-	/* relaxed: QUEUED is ours alone; the FIFO ordered what came before */
+	/* relaxed, three times: QUEUED is ours alone, the FIFO ordered what came before; ticks
+	 * only say that something moves, odd while an activation lasts */
 	atomic_store_explicit(&r->sched, TASK_RUNNING, memory_order_relaxed);
+	atomic_fetch_add_explicit(&w->ticks, 1, memory_order_relaxed); /* relaxed: as above */
 	act = activate(r, &w->scratch);
+	atomic_fetch_add_explicit(&w->ticks, 1, memory_order_relaxed); /* relaxed: as above */
 	w->scratch.final = false;
 	if (section)
 		section_leave(section);
 	if (task_settle(r, act)) {
 		append(w, r);
-		if (w->next)
+		if (lasts(r))
 			pool_wake(&w->engine->pool);
 	}
 }
@@ -233,14 +308,11 @@ static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
 	struct replica *r;
-	unsigned tick = 0;
 
 	self = w;
 	item_cache_set_current(&w->scratch.cache);
 	while (!quitting(&w->engine->pool)) {
-		r = ++tick % FAIR_TICK == 0 ? take_from(w) : NULL;
-		if (!r)
-			r = own_work(w);
+		r = own_work(w);
 		if (!r)
 			r = search(w);
 		if (r)

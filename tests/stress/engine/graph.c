@@ -1,5 +1,5 @@
-/* stress/engine-graph.c: see engine-graph.h. */
-#include "engine-graph.h"
+/* stress/engine/graph.c: see graph.h. */
+#include "graph.h"
 
 #include "base/buf.h"
 #include "base/error.h"

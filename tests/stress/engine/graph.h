@@ -1,4 +1,4 @@
-/* stress/engine-graph.h: plans made by hand, so that the engine is tested without text, files or
+/* stress/engine/graph.h: plans made by hand, so that the engine is tested without text, files or
  * shared objects. Used by the engine's stress programs on their main thread.
  *
  * Each stage's behaviour comes from a static descriptor; its settings are a struct that is copied
