@@ -1,0 +1,165 @@
+/* cli/help.c: the table of commands, and the help that is made of it and of the table of options. */
+#include "cli/cli.h"
+#include "cli/say.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LOAD_OPTIONS (OPTION_TEXT | OPTION_DEFINE | OPTION_DIR)
+
+const struct command command_table[] = {
+	{.name = "run",
+         .run = run_command,
+         .options = LOAD_OPTIONS | OPTION_WORKERS | OPTION_DRAIN | OPTION_VERBOSE |
+                    OPTION_QUIET | OPTION_JSON,
+         .least_files = 1,
+         .most_files = 1,
+         .usage = "[run] [OPTIONS] GRAPH | -e TEXT",
+         .summary = "run a graph until it ends",
+         .text = "GRAPH is a file, or - for standard input. `run` may be left out unless GRAPH "
+                 "has\n"
+                 "the name of a command.\n\n"
+                 "The first SIGINT or SIGTERM stops the producers and lets the rest finish, "
+                 "the\n"
+                 "second stops at once. SIGQUIT prints what everyone is waiting for.\n\n"
+                 "-v prints the ledger at the end: what became of the items of every queue.\n"
+                 "--json prints it as one line of JSON. Both go to standard error, since\n"
+                 "standard output belongs to the graph.\n\n"
+                 "Exit status: 0 it ended well, 1 a stage failed or the ledger does not "
+                 "balance,\n"
+                 "2 usage, 3 the graph can not make progress, 78 the graph file is wrong,\n"
+                 "128+N signal N ended it.\n"},
+	{.name = "check",
+         .run = check_command,
+         .options = LOAD_OPTIONS | OPTION_VERBOSE | OPTION_QUIET,
+         .least_files = 1,
+         .most_files = SIZE_MAX,
+         .usage = "check [OPTIONS] FILE... | -e TEXT",
+         .summary = "say what is wrong with graph files, start nothing",
+         .text = "Loads each graph and its plugins and prints exactly the mistakes that\n"
+                 "`pcrun run` would print. Nothing is printed for a file that is right; with "
+                 "-v,\n"
+                 "\"FILE: ok\".\n\n"
+                 "Exit status: 0 all are right, 78 one is wrong, 2 one can't be read.\n"},
+	{.name = "fmt",
+         .run = fmt_command,
+         .options = OPTION_WRITE | OPTION_CHECK,
+         .least_files = 1,
+         .most_files = SIZE_MAX,
+         .usage = "fmt [-w | --check] FILE...",
+         .summary = "bring graph files into the canonical form",
+         .text = "Prints the canonical form of each FILE (- is standard input). With -w the "
+                 "files\n"
+                 "are replaced instead, those that change. Plugins are not needed, includes "
+                 "not\n"
+                 "followed.\n\n"
+                 "Exit status: 0 fine, 1 --check found a file that would change, 78 a file is\n"
+                 "wrong, 2 one can't be read or written.\n"},
+	{.name = "inspect",
+         .run = inspect_command,
+         .options = OPTION_DIR | OPTION_JSON,
+         .least_files = 1,
+         .most_files = SIZE_MAX,
+         .usage = "inspect [-L DIR] [--json] NAME | FILE...",
+         .summary = "show a plugin: ports, parameters, callbacks",
+         .text = "NAME is sought where graphs seek it; FILE is a .so or a .c.\n\n"
+                 "Exit status: 0 fine, 78 a plugin can't be used, 2 there is none.\n"},
+	{.name = "list",
+         .run = list_command,
+         .options = OPTION_DIR | OPTION_JSON | OPTION_VERBOSE,
+         .least_files = 0,
+         .most_files = 0,
+         .usage = "list [-L DIR] [-v] [--json]",
+         .summary = "list the plugins that are found",
+         .text = "One line for each: name, doc, file. Files that can't be used are named on\n"
+                 "standard error with the reason. -v shows those as well that another one of "
+                 "the\n"
+                 "same name hides.\n"},
+	{.name = "help",
+         .run = help_command,
+         .options = 0,
+         .least_files = 0,
+         .most_files = 1,
+         .usage = "help [COMMAND]",
+         .summary = "print help",
+         .text = ""},
+	{.name = NULL},
+};
+
+void help_usage(void)
+{
+	struct say_text text;
+
+	if (!say_text_open(&text))
+		return;
+	fputs("usage: pcrun [OPTIONS] GRAPH | -e TEXT\n", text.stream);
+	for (const struct command *c = &command_table[1]; c->name; c++)
+		fprintf(text.stream, "       pcrun %s\n", c->usage);
+	fputs("`pcrun help` tells more.\n", text.stream);
+	say_text_close(&text);
+}
+
+static void print_options(unsigned bits)
+{
+	puts("Options:");
+	for (const struct option *o = option_table; o->bit; o++) {
+		char left[64];
+		int n = 0;
+
+		if (!(o->bit & bits))
+			continue;
+		if (o->letter)
+			n = snprintf(left, sizeof(left), "-%c%s%s%s", o->letter,
+			             o->value && !o->name ? " " : "",
+			             o->value && !o->name ? o->value : "", o->name ? ", " : "");
+		else
+			n = snprintf(left, sizeof(left), "    ");
+		if (o->name)
+			snprintf(left + n, sizeof(left) - (size_t)n, "--%s%s%s", o->name,
+			         o->value ? "=" : "", o->value ? o->value : "");
+		printf("  %-18s %s\n", left, o->doc);
+	}
+}
+
+int help_print(const struct command *command)
+{
+	if (command) {
+		printf("pcrun %s: %s\n\nUsage: pcrun %s\n\n%s%s", command->name,
+		       command->summary, command->usage, command->text,
+		       *command->text ? "\n" : "");
+		print_options(command->options | OPTION_HELP);
+		return STATUS_OK;
+	}
+	puts("pcrun runs graphs of stages written in C, on all cores.\n\n"
+	     "Usage: pcrun [OPTIONS] GRAPH [OPTIONS]\n"
+	     "       pcrun [OPTIONS] -e 'gen(count=3) -> print'\n"
+	     "       pcrun COMMAND ...\n\nCommands:");
+	for (const struct command *c = command_table; c->name; c++)
+		printf("  %-18s %s\n", c->name, c->summary);
+	putchar('\n');
+	print_options(command_table[0].options | OPTION_HELP | OPTION_VERSION);
+	puts("\n`pcrun help COMMAND` tells more of one. See also pcrun(1), pcrun-graph(5) for "
+	     "the\n"
+	     "language and pcrun-stage(7) for writing a stage.");
+	return STATUS_OK;
+}
+
+int help_command(const struct args *args)
+{
+	struct words near = {0};
+
+	if (args->n_files == 0)
+		return help_print(NULL);
+	near.wanted = args->files[0];
+	for (const struct command *c = command_table; c->name; c++) {
+		if (strcmp(c->name, args->files[0]) == 0)
+			return help_print(c);
+		words_offer(&near, c->name);
+	}
+	if (near.best)
+		say("there is no command '%s'; did you mean '%s'?", near.wanted, near.best);
+	else
+		say("there is no command '%s' (pcrun help lists them)", near.wanted);
+	return STATUS_USAGE;
+}

@@ -1,0 +1,169 @@
+/* cli/ledger.c: what became of every item: the queues' and the stages' rows, as text and as JSON.
+ *
+ * Columns that are zero in every row are left out of the text (put and done always stand). */
+#include "cli/ledger.h"
+
+#include "cli/say.h"
+#include "cli/table.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+struct column {
+	const char *name;
+	size_t offset; /* of a uint64_t in the row */
+};
+
+#define QUEUE(name, f)                                                                         \
+	{                                                                                      \
+		name, offsetof(struct pc_queue_row, f)                                         \
+	}
+static const struct column queue_columns[] = {
+	QUEUE("put", put),
+	QUEUE("done", done),
+	QUEUE("dropped", dropped),
+	QUEUE("dead", dead),
+	QUEUE("abandoned", abandoned),
+	QUEUE("queued", queued),
+	QUEUE("most", high_water),
+	QUEUE("waits_full", full_waits),
+	QUEUE("waits_empty", empty_waits),
+};
+#define STAGE(name, f)                                                                         \
+	{                                                                                      \
+		name, offsetof(struct pc_stage_row, f)                                         \
+	}
+static const struct column stage_columns[] = {
+	STAGE("taken", taken),     STAGE("emitted", emitted), STAGE("failed", failed),
+	STAGE("skipped", skipped), STAGE("retried", retried), STAGE("activations", activations),
+};
+enum {
+	N_QUEUE_COLUMNS = sizeof(queue_columns) / sizeof(queue_columns[0]),
+	N_STAGE_COLUMNS = sizeof(stage_columns) / sizeof(stage_columns[0]),
+	ALWAYS = 2 /* columns that are shown though they be zero */
+};
+
+static uint64_t figure(const void *row, const struct column *column)
+{
+	uint64_t value;
+
+	memcpy(&value, (const char *)row + column->offset, sizeof(value));
+	return value;
+}
+
+static void print_queues(struct pc_graph *graph, FILE *out)
+{
+	bool wanted[N_QUEUE_COLUMNS] = {true, true};
+	struct table t = {.columns = 2};
+	struct pc_queue_row row;
+
+	for (size_t i = 0; pc_graph_queue(graph, i, &row, sizeof(row)); i++)
+		for (size_t c = ALWAYS; c < N_QUEUE_COLUMNS; c++)
+			wanted[c] |= figure(&row, &queue_columns[c]) != 0;
+	table_add(&t, "queue");
+	table_add(&t, "capacity");
+	t.right[1] = true;
+	for (size_t c = 0; c < N_QUEUE_COLUMNS; c++) {
+		if (wanted[c]) {
+			table_add(&t, "%s", queue_columns[c].name);
+			t.right[t.columns++] = true;
+		}
+	}
+	for (size_t i = 0; pc_graph_queue(graph, i, &row, sizeof(row)); i++) {
+		table_add(&t, "%s", row.name);
+		table_add(&t, "%" PRIu64, row.capacity);
+		for (size_t c = 0; c < N_QUEUE_COLUMNS; c++)
+			if (wanted[c])
+				table_add(&t, "%" PRIu64, figure(&row, &queue_columns[c]));
+	}
+	table_print(&t, out, "");
+	table_fini(&t);
+}
+
+static void print_stages(struct pc_graph *graph, FILE *out)
+{
+	bool wanted[N_STAGE_COLUMNS] = {true, true};
+	struct table t = {.columns = 2};
+	struct pc_stage_row row;
+
+	for (size_t i = 0; pc_graph_stage(graph, i, &row, sizeof(row)); i++)
+		for (size_t c = ALWAYS; c < N_STAGE_COLUMNS; c++)
+			wanted[c] |= figure(&row, &stage_columns[c]) != 0;
+	table_add(&t, "stage");
+	table_add(&t, "replicas");
+	t.right[1] = true;
+	for (size_t c = 0; c < N_STAGE_COLUMNS; c++) {
+		if (wanted[c]) {
+			table_add(&t, "%s", stage_columns[c].name);
+			t.right[t.columns++] = true;
+		}
+	}
+	table_add(&t, "busy");
+	t.right[t.columns++] = true;
+	table_add(&t, "state");
+	t.columns++;
+	for (size_t i = 0; pc_graph_stage(graph, i, &row, sizeof(row)); i++) {
+		table_add(&t, "%s", row.name);
+		table_add(&t, "%u", row.replicas);
+		for (size_t c = 0; c < N_STAGE_COLUMNS; c++)
+			if (wanted[c])
+				table_add(&t, "%" PRIu64, figure(&row, &stage_columns[c]));
+		table_add(&t, "%.3fs", (double)row.busy_ns / (double)PC_SEC);
+		table_add(&t, "%s", row.state ? row.state : "");
+	}
+	table_print(&t, out, "");
+	table_fini(&t);
+}
+
+void ledger_print(struct pc_graph *graph)
+{
+	struct say_text text;
+
+	if (!say_text_open(&text))
+		return;
+	print_queues(graph, text.stream);
+	fputc('\n', text.stream);
+	print_stages(graph, text.stream);
+	say_text_close(&text);
+}
+
+static void json_figures(FILE *out, const void *row, const struct column *columns, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		fprintf(out, ",\"%s\":%" PRIu64, columns[i].name, figure(row, &columns[i]));
+}
+
+void ledger_json(struct pc_graph *graph, int status)
+{
+	struct say_text text;
+	struct pc_queue_row queue;
+	struct pc_stage_row stage;
+
+	if (!say_text_open(&text))
+		return;
+	fprintf(text.stream, "{\"status\":%d,\"queues\":[", status);
+	for (size_t i = 0; pc_graph_queue(graph, i, &queue, sizeof(queue)); i++) {
+		fprintf(text.stream, "%s{\"name\":", i > 0 ? "," : "");
+		say_json(text.stream, queue.name);
+		fputs(",\"file\":", text.stream);
+		say_json(text.stream, queue.file);
+		fprintf(text.stream, ",\"line\":%u,\"capacity\":%" PRIu64, queue.line,
+		        queue.capacity);
+		json_figures(text.stream, &queue, queue_columns, N_QUEUE_COLUMNS);
+		fputc('}', text.stream);
+	}
+	fputs("],\"stages\":[", text.stream);
+	for (size_t i = 0; pc_graph_stage(graph, i, &stage, sizeof(stage)); i++) {
+		fprintf(text.stream, "%s{\"name\":", i > 0 ? "," : "");
+		say_json(text.stream, stage.name);
+		fputs(",\"plugin\":", text.stream);
+		say_json(text.stream, stage.plugin);
+		fprintf(text.stream, ",\"replicas\":%u", stage.replicas);
+		json_figures(text.stream, &stage, stage_columns, N_STAGE_COLUMNS);
+		fprintf(text.stream, ",\"busy_ns\":%" PRId64 ",\"state\":", stage.busy_ns);
+		say_json(text.stream, stage.state);
+		fputc('}', text.stream);
+	}
+	fputs("]}\n", text.stream);
+	say_text_close(&text);
+}

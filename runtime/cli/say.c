@@ -1,0 +1,239 @@
+/* cli/say.c: the printing of say.h.
+ *
+ * Standard error gets each message in one write(2), so that lines of several threads, and those
+ * of stages that write there themselves, do not run into each other. A write that fails is
+ * remembered and makes the exit status non-zero: there is nobody left to tell. */
+#include "cli/say.h"
+
+#include "cli/cli.h"
+
+#include <pcrun/stage.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool colours;
+static atomic_bool lost; /* something for standard error could not be written */
+
+#define RED    "\033[1;31m"
+#define YELLOW "\033[1;33m"
+#define CYAN   "\033[1;36m"
+#define GREEN  "\033[1;32m"
+#define OFF    "\033[0m"
+
+void say_init(void)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+	static const int modes[] = {O_WRONLY, O_RDONLY, O_WRONLY};
+
+	/* Standard output then fails as a closed one does; the others are silent. */
+	for (int fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
+		    open("/dev/null", modes[fd]) < 0)
+			_exit(STATUS_FAILED);
+	colours = isatty(2) && !(no && *no) && term && strcmp(term, "dumb") != 0;
+}
+
+static void write_all(const char *bytes, size_t size)
+{
+	while (size > 0) {
+		ssize_t n = write(2, bytes, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			/* Read at the end of main() only, when all threads have ended. */
+			atomic_store_explicit(&lost, true, memory_order_relaxed);
+			return;
+		}
+		bytes += n;
+		size -= (size_t)n;
+	}
+}
+
+bool say_text_open(struct say_text *text)
+{
+	static const char nomem[] = "pcrun: out of memory\n";
+
+	*text = (struct say_text){0};
+	text->stream = open_memstream(&text->bytes, &text->size);
+	if (!text->stream)
+		write_all(nomem, sizeof(nomem) - 1);
+	return text->stream != NULL;
+}
+
+void say_text_close(struct say_text *text)
+{
+	if (fclose(text->stream) == 0)
+		write_all(text->bytes, text->size);
+	free(text->bytes);
+}
+
+void say(const char *format, ...)
+{
+	struct say_text text;
+	va_list ap;
+
+	if (!say_text_open(&text))
+		return;
+	fputs("pcrun: ", text.stream);
+	va_start(ap, format);
+	vfprintf(text.stream, format, ap);
+	va_end(ap);
+	fputc('\n', text.stream);
+	say_text_close(&text);
+}
+
+/* One line of rendered diagnostics with its severity, or its caret, in colour. */
+static void colour_line(FILE *out, const char *line, size_t size)
+{
+	static const struct {
+		const char *word, *colour;
+	} words[] = {{": error: ", RED}, {": warning: ", YELLOW}, {": note: ", CYAN}};
+	const char *bar = memchr(line, '|', size);
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		const char *at = memmem(line, size, words[i].word, strlen(words[i].word));
+
+		if (at) {
+			const char *end = at + strlen(words[i].word) - 1;
+
+			at += 2;
+			fprintf(out, "%.*s%s%.*s" OFF "%.*s", (int)(at - line), line,
+			        words[i].colour, (int)(end - at), at, (int)(line + size - end),
+			        end);
+			return;
+		}
+	}
+	if (bar && strspn(line, " ") == (size_t)(bar - line))
+		fprintf(out, "%.*s" GREEN "%.*s" OFF, (int)(bar + 1 - line), line,
+		        (int)(line + size - bar - 1), bar + 1);
+	else
+		fwrite(line, 1, size, out);
+}
+
+void say_lines(const char *lines)
+{
+	struct say_text text;
+
+	if (!colours) {
+		write_all(lines, strlen(lines));
+		return;
+	}
+	if (!say_text_open(&text))
+		return;
+	while (*lines) {
+		size_t n = strcspn(lines, "\n");
+
+		colour_line(text.stream, lines, n);
+		fputc('\n', text.stream);
+		lines += n + (lines[n] == '\n');
+	}
+	say_text_close(&text);
+}
+
+/* "graph.txt:9:27: error: …" speaks for itself. */
+static bool is_diagnostic(const char *text)
+{
+	const char *severity = strstr(text, ": error: ");
+
+	if (!severity)
+		severity = strstr(text, ": warning: ");
+	return severity && severity < text + strcspn(text, "\n");
+}
+
+void say_error(const struct pc_error *err)
+{
+	const char *text = pc_error_text(err);
+	struct say_text whole;
+
+	if (*text == '\0')
+		text = "failed, and no reason is known\n";
+	if (is_diagnostic(text)) {
+		say_lines(text);
+		return;
+	}
+	if (!say_text_open(&whole))
+		return;
+	fprintf(whole.stream, "pcrun: %s%s", text, text[strlen(text) - 1] == '\n' ? "" : "\n");
+	say_text_close(&whole);
+}
+
+void say_log(void *user, int level, const char *stage, const char *line)
+{
+	struct say_text text;
+
+	(void)user;
+	if (!say_text_open(&text))
+		return;
+	fputs("pcrun: ", text.stream);
+	if (stage)
+		fprintf(text.stream, "%s: ", stage);
+	if (level >= PC_WARN)
+		fprintf(text.stream, "%swarning:%s ", colours ? YELLOW : "",
+		        colours ? OFF : "");
+	fprintf(text.stream, "%s\n", line);
+	say_text_close(&text);
+}
+
+/* The length of the character of UTF-8 at `c`; 0 when there is none. */
+static size_t utf8_length(const unsigned char *c)
+{
+	size_t n = *c >= 0xf0 ? 4 : *c >= 0xe0 ? 3 : *c >= 0xc2 ? 2 : 0;
+
+	if (*c > 0xf4 || (*c == 0xe0 && c[1] < 0xa0) || (*c == 0xed && c[1] > 0x9f) ||
+	    (*c == 0xf0 && c[1] < 0x90) || (*c == 0xf4 && c[1] > 0x8f))
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((c[i] & 0xc0) != 0x80)
+			return 0;
+	return n;
+}
+
+void say_json(FILE *out, const char *text)
+{
+	if (!text) {
+		fputs("null", out);
+		return;
+	}
+	fputc('"', out);
+	for (const unsigned char *c = (const unsigned char *)text; *c;) {
+		size_t n = 1;
+
+		if (*c == '"' || *c == '\\')
+			fprintf(out, "\\%c", *c);
+		else if (*c < 0x20 || *c == 0x7f)
+			fprintf(out, "\\u%04x", *c);
+		else if (*c < 0x80)
+			fputc(*c, out);
+		else if ((n = utf8_length(c)) > 0)
+			fwrite(c, 1, n, out);
+		else
+			fputs("\\ufffd", out);
+		c += n > 0 ? n : 1;
+	}
+	fputc('"', out);
+}
+
+int say_fini(int status)
+{
+	bool bad = ferror(stdout) != 0;
+
+	errno = 0;
+	if (fflush(stdout) != 0 || bad) {
+		if (errno != 0)
+			say("can't write to standard output: %s", strerror(errno));
+		else
+			say("can't write to standard output");
+		status = STATUS_FAILED;
+	}
+	/* All threads have ended: see write_all(). */
+	if (status == STATUS_OK && atomic_load_explicit(&lost, memory_order_relaxed))
+		status = STATUS_FAILED;
+	return status;
+}

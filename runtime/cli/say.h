@@ -1,0 +1,40 @@
+/* cli/say.h: everything that the command prints. [any] thread for say…; main thread for out_…. */
+#ifndef CLI_SAY_H
+#define CLI_SAY_H
+
+#include <pcrun/pcrun.h>
+
+#include <stdbool.h>
+#include <stdio.h>
+
+/* Standard streams that are closed become /dev/null, so that no file of ours lands on them;
+ * colours are on when standard error is a terminal that can, and NO_COLOR is not set. */
+void say_init(void);
+
+/* "pcrun: TEXT" and a newline to standard error, in one write. */
+__attribute__((format(printf, 1, 2))) void say(const char *format, ...);
+/* Ready lines, as they are. */
+void say_lines(const char *text);
+/* The whole chain of an error: diagnostics as they are, a sentence with "pcrun: " before it. */
+void say_error(const struct pc_error *err);
+/* pc_log_fn */
+void say_log(void *user, int level, const char *stage, const char *text);
+
+/* A stream into memory, for text that is to leave in one write; NULL: no memory (said). */
+struct say_text {
+	FILE *stream;
+	char *bytes;
+	size_t size;
+};
+bool say_text_open(struct say_text *text);
+/* To standard error. */
+void say_text_close(struct say_text *text);
+
+/* Text as a JSON string with its quotes; bytes that are no UTF-8 become U+FFFD. NULL: null. */
+void say_json(FILE *out, const char *text);
+
+/* Ends standard output and returns the exit status: `status`, or STATUS_FAILED with a word about
+ * it when something could not be written. */
+int say_fini(int status);
+
+#endif
