@@ -47,6 +47,7 @@ static enum act end(struct replica *r)
 	/* What nobody took is abandoned, and so are the items it came from. */
 	output_abandon(r);
 	commit(r);
+	order_next(r);
 	item_cache_settle(r->cache);
 	waiting_cancel(r);
 	for (uint32_t i = 0; i < r->n_outputs; i++)
@@ -75,36 +76,70 @@ static void learn(struct replica *r, size_t n, int64_t elapsed_ns)
 	r->batch_size = fits < 1 ? 1 : fits > ENGINE_BATCH ? ENGINE_BATCH : fits;
 }
 
-static enum act take(struct replica *r, size_t room, int64_t start_ns)
+/* What one look at the inputs found. */
+struct taken {
+	struct input *in; /* NULL: nothing */
+	size_t n;
+	bool open; /* some input may still bring items */
+};
+
+static struct taken look(struct replica *r, size_t max)
 {
 	uint32_t n_inputs = r->stage->desc->n_inputs;
-	size_t max = r->batch_size < room ? r->batch_size : room;
-	bool open = false;
+	struct taken taken = {0};
 
-	for (uint32_t k = 0; k < n_inputs; k++) {
+	for (uint32_t k = 0; k < n_inputs && !taken.in; k++) {
 		uint32_t at = (r->next_input + k) % n_inputs;
 		struct input *in = &r->inputs[at];
 		unsigned version;
-		size_t n = 0;
 		int rc;
 
 		if (in->closed)
 			continue;
-		rc = queue_take_batch_version(in->place->queue, r->scratch->batch, max, &n,
-		                              &version);
+		rc = queue_take_batch_version(in->place->queue, r->scratch->batch, max,
+		                              &taken.n, &version);
+		if (rc == PC_CLOSED) {
+			in->closed = true;
+			continue;
+		}
+		taken.open = true;
 		if (rc == PC_OK) {
 			r->next_input = (at + 1) % n_inputs;
-			process_items(r, in, (struct item **)r->scratch->batch, n);
-			r->scratch->final = n < max;
-			learn(r, n, clock_now_ns() - start_ns);
-			return ACT_AGAIN;
+			taken.in = in;
 		}
-		if (rc == PC_CLOSED)
-			in->closed = true;
-		else
-			open = true;
 	}
-	if (!open) {
+	return taken;
+}
+
+/* An ordered stage looks and numbers what it found in one step. False: somebody else is at it. */
+static bool look_in_order(struct replica *r, size_t max, struct taken *ret)
+{
+	struct order *o = r->stage->order;
+
+	if (o && !order_try(o))
+		return false;
+	*ret = look(r, max);
+	if (o && (ret->in || !ret->open))
+		order_ticket(o, r);
+	if (o)
+		order_release(o);
+	return true;
+}
+
+static enum act take(struct replica *r, size_t room, int64_t start_ns)
+{
+	size_t max = r->batch_size < room ? r->batch_size : room;
+	struct taken taken;
+
+	if (!look_in_order(r, max, &taken))
+		return ACT_AGAIN;
+	if (taken.in) {
+		process_items(r, taken.in, (struct item **)r->scratch->batch, taken.n);
+		r->scratch->final = taken.n < max;
+		learn(r, taken.n, clock_now_ns() - start_ns);
+		return ACT_AGAIN;
+	}
+	if (!taken.open) {
 		r->phase = PHASE_FINISH;
 		return ACT_AGAIN;
 	}
@@ -117,7 +152,13 @@ static enum act publish(struct replica *r)
 {
 	if (output_flush(r)) {
 		commit(r);
+		if (r->phase != PHASE_FINISH)
+			order_next(r);
 		return ACT_ENDED;
+	}
+	if (!order_mine(r)) {
+		doing_set(r, DOING_TURN);
+		return order_wait(r) ? ACT_SLEEP : ACT_AGAIN;
 	}
 	doing_set(r, DOING_OUTPUT);
 	return output_arm(r) ? ACT_SLEEP : ACT_AGAIN;

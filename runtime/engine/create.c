@@ -102,7 +102,9 @@ static int create_stages(struct engine *e)
 		s->live = plan->replicas;
 		s->section = plan->section == PLAN_NONE ? NULL : &e->sections[plan->section];
 		s->replicas = array(plan->replicas, sizeof(*s->replicas));
-		if (!s->replicas)
+		if (plan->ordered && plan->replicas > 1)
+			s->order = calloc(1, sizeof(*s->order));
+		if (!s->replicas || (plan->ordered && plan->replicas > 1 && !s->order))
 			return PC_NOMEM;
 		for (uint32_t k = 0; k < plan->replicas; k++)
 			if (create_replica(s, &s->replicas[k], k))
@@ -272,12 +274,6 @@ static int refuse_unknown(const struct plan *plan, struct pc_error **err)
 	for (uint32_t i = 0; i < plan->n_stages; i++) {
 		const struct plan_stage *s = &plan->stages[i];
 
-		if (s->ordered && s->replicas > 1)
-			return error_set(
-				err, PC_ERROR,
-				"%s:%u: stage '%s': 'ordered' with several replicas is "
-				"not available in this version",
-				s->file, s->line, s->name);
 		if (s->by)
 			return error_set(
 				err, PC_ERROR,
@@ -359,6 +355,7 @@ static void destroy_stage(struct stage *s)
 			close(kick_fd);
 	}
 	free(s->replicas);
+	free(s->order);
 	free(s->joins);
 }
 

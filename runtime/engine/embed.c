@@ -318,6 +318,8 @@ static const char *stage_state(const struct stage *s)
 		return "waiting for time";
 	case DOING_SECTION:
 		return "waiting for its section";
+	case DOING_TURN:
+		return "waiting for its turn";
 	case DOING_ENDED:
 		return "ended";
 	case DOING_READY:

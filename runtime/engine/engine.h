@@ -135,6 +135,10 @@ struct replica {
 	struct input *batch_input;
 	char *fail_text; /* [replica] from pc_fail */
 
+	uint64_t ticket;             /* [replica] of an ordered stage: see order.c */
+	bool has_ticket;             /* [replica] */
+	_Atomic uint64_t waits_turn; /* [replica] writes: ticket + 1, or 0 */
+
 	int64_t wake_ns; /* [replica] until it is idle, then [control]: PC_AGAIN's condition */
 	int wake_fd;
 	unsigned wake_events;
@@ -165,6 +169,7 @@ enum doing {
 	DOING_WAKE,
 	DOING_SLEEP,
 	DOING_SECTION,
+	DOING_TURN,
 	DOING_ENDED
 };
 
@@ -174,6 +179,7 @@ struct stage {
 	struct engine *engine;
 	struct replica *replicas;
 	struct section *section; /* NULL: not critical */
+	struct order *order;     /* NULL: what is emitted leaves as it comes */
 	uint32_t *joins;         /* [start] joins that wait for its end */
 	uint32_t n_joins;
 	uint32_t live;        /* [control] replicas that have not ended */
@@ -186,6 +192,13 @@ struct join {
 	bool passed;        /* [control] */
 	uint32_t *joins;    /* [start] joins that wait for this one */
 	uint32_t n_joins;
+};
+
+/* The order of an `ordered` stage: see order.c. */
+struct order {
+	_Atomic bool taking; /* [any] guards next_ticket and the take that belongs to it */
+	uint64_t next_ticket;
+	_Atomic uint64_t turn; /* [any] the ticket that may publish */
 };
 
 /* A critical section: see section.c. */
@@ -324,6 +337,14 @@ bool task_settle(struct replica *r, enum act act); /* [replica] true: it is read
 /* section.c */
 bool section_enter(struct section *s, struct replica *r); /* false: left waiting there */
 void section_leave(struct section *s);
+
+/* order.c, [replica] */
+bool order_try(struct order *o); /* false: somebody is taking now */
+void order_release(struct order *o);
+void order_ticket(struct order *o, struct replica *r); /* between the two */
+bool order_mine(const struct replica *r);              /* it may publish now */
+bool order_wait(struct replica *r);                    /* false: it is our turn already */
+void order_next(struct replica *r);                    /* all of the ticket's output has left */
 
 /* worker.c */
 int pool_start(struct engine *e, unsigned n, struct pc_error **err);

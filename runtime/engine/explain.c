@@ -97,6 +97,9 @@ static void replica(const struct replica *r, struct buf *out)
 		buf_addf(out, "waits for the critical section '%s'",
 		         r->stage->section->plan->name);
 		break;
+	case DOING_TURN:
+		buf_adds(out, "waits until the items before its own have left");
+		break;
 	case DOING_ENDED:
 		buf_adds(out, "has ended");
 		break;

@@ -148,6 +148,9 @@ bool output_flush(struct replica *r)
 {
 	bool all = true;
 
+	if (!order_mine(r))
+		return false;
+
 	for (uint32_t i = 0; i < r->n_outputs; i++)
 		if (r->outputs[i].n > 0 && !flush_port(r, &r->outputs[i]))
 			all = false;

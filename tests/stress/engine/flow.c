@@ -179,9 +179,10 @@ static void report(bool ok, const char *what)
 		n_failed++;
 	printf("%s %d - %s\n", ok ? "ok" : "not ok", n_tests, what);
 	if (!ok)
-		printf("# count %" PRIu64 " sum %" PRIu64 " out of order %" PRIu64 " finished %" PRIu64
-		       " closed %" PRIu64 "\n# %s\n",
-		       seen.count, seen.sum, seen.out_of_order, seen.finished, seen.closed, why);
+		printf("# count %" PRIu64 " sum %" PRIu64 " out of order %" PRIu64
+		       " finished %" PRIu64 " closed %" PRIu64 "\n# %s\n",
+		       seen.count, seen.sum, seen.out_of_order, seen.finished, seen.closed,
+		       why);
 	fflush(stdout);
 }
 
@@ -314,6 +315,54 @@ static void fan_out(void)
 	               seen.finished == 2,
 	       "fan-out: each queue gets every item; a reader that ends does not stop the "
 	       "others");
+	graph_fini(g);
+	free(g);
+}
+
+/* Replicas of unequal speed, and still the order of the input. */
+static int uneven_process(struct pc_stage *st, void *state, struct pc_item *item)
+{
+	struct mid *m = state;
+	volatile uint64_t burn = (m->seen_items++ * 7919 + st->replica * 31) % 400;
+
+	while (burn > 0)
+		burn--;
+	if (m->fail_every && m->seen_items % m->fail_every == 0)
+		return pc_fail(st, "planned");
+	return pc_pass(st, 0, item);
+}
+
+static const struct pc_stage_desc uneven_desc = {
+	.name = "uneven", MID, .process = uneven_process};
+static const struct pc_stage_desc uneven_blocking_desc = {
+	.name = "uneven", .flags = PC_BLOCKING, MID, .process = uneven_process};
+
+static void ordered(const struct pc_stage_desc *desc, uint32_t replicas, uint32_t capacity,
+                    const char *what)
+{
+	struct graph *g = malloc(sizeof(*g));
+	struct source settings = {0, n_items, 64, 0, 0};
+	struct mid none = {.fail_every = 100};
+	struct sink check = {.check_order = true};
+	struct plan_stage *mid;
+	struct plan_queue *q0, *q1;
+	int rc;
+
+	reset();
+	graph_init(g);
+	q0 = graph_queue(g, "q0", capacity);
+	q1 = graph_queue(g, "q1", capacity);
+	graph_write(g, graph_stage(g, "source", &source_desc, &settings, 1), 0, q0);
+	mid = graph_stage(g, "mid", desc, &none, replicas);
+	mid->ordered = true;
+	mid->on_error = PLAN_SKIP;
+	graph_read(g, mid, 0, q0);
+	graph_write(g, mid, 0, q1);
+	graph_read(g, graph_stage(g, "sink", &sink_desc, &check, 1), 0, q1);
+	rc = result(g, graph_run(g, 4));
+	report(rc == PC_OK && seen.count > n_items * 98 / 100 && seen.count <= n_items &&
+	               seen.out_of_order == 0,
+	       what);
 	graph_fini(g);
 	free(g);
 }
@@ -664,6 +713,9 @@ int main(int argc, char **argv)
 		run_shape(&shapes[i]);
 	wakes();
 	fan_out();
+	ordered(&uneven_desc, 4, 64, "ordered: four replicas keep the order of the input");
+	ordered(&uneven_desc, 8, 1, "ordered, capacity 1");
+	ordered(&uneven_blocking_desc, 4, 16, "ordered, on own threads");
 	early_end();
 	two_inputs();
 	policies(PLAN_FAIL, &mid_desc, "on_error=fail stops the graph and says why");
