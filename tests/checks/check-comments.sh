@@ -31,14 +31,12 @@ FNR == 1 {
 	judge()
 	file = FILENAME
 	opening = ""
-	script = $0 ~ /^#!/
+	script = FILENAME !~ /\.(c|h|inc)$/
 	inside = script ? 1 : $0 ~ /^\/\*/
 }
-inside && script && FNR > 1 {
-	if ($0 ~ /^#/)
+inside && script && !/^#!/ {
+	if ($0 ~ /^#|^"""/)
 		opening = opening $0
-	else if ($0 ~ /^"""/)
-		opening = opening $0 "python keeps its opening words in a string"
 	else
 		inside = 0
 }

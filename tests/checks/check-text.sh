@@ -22,13 +22,13 @@ else
 fi
 # shellcheck disable=SC2086,SC2046
 if command -v codespell >/dev/null; then
-	# The unit tests of the language are full of words that are misspelt on purpose.
-	codespell -L hendler,inout,statics $(printf '%s\n' $texts | grep -v '^tests/unit/') || status=1
+	# Tests are full of words that are misspelt on purpose.
+	codespell -L hendler,inout,statics $(printf '%s\n' $texts | grep -v '^tests/') || status=1
 else
 	echo "check-text: codespell is not installed: left out" >&2
 fi
-# shellcheck disable=SC2086
-if grep -nE '[ 	]+$' $texts; then
+# shellcheck disable=SC2086,SC2046
+if grep -nE '[ 	]+$' $(printf '%s\n' $texts | grep -v '^tests/.*sh$'); then
 	echo "check-text: blanks at the ends of these lines" >&2
 	status=1
 fi
