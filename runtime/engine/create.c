@@ -26,21 +26,66 @@ static void *array(size_t n, size_t size)
 	return calloc(n ? n : 1, size);
 }
 
+static void create_lane(struct replica *r, struct lane *lane, struct place *p)
+{
+	lane->waiting.replica = r;
+	lane->place = p;
+	/* relaxed: no other thread yet */
+	if (!r->stage->plan->daemon)
+		atomic_fetch_add_explicit(&p->writers, 1, memory_order_relaxed);
+}
+
+static uint32_t parts(const struct place *p)
+{
+	uint32_t n = 0;
+
+	for (; p; p = p->next_part)
+		n++;
+	return n;
+}
+
+/* The by= of the one stage that reads the queue. */
+static struct split *create_split(const struct place *p)
+{
+	const struct engine *e = p->engine;
+	struct split *split = calloc(1, sizeof(*split));
+
+	if (!split)
+		return NULL;
+	by_parse(e->plan->stages[p->plan->readers[0]].by, &split->by);
+	split->n_parts = parts(p);
+	return split;
+}
+
 static int create_output(struct replica *r, struct output *o, const uint32_t *queues,
                          uint32_t n)
 {
-	o->n_lanes = n;
-	o->lanes = array(n, sizeof(*o->lanes));
+	uint32_t n_lanes = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		n_lanes += parts(&r->engine->places[queues[i]]);
+	o->n_queues = n;
+	o->lanes = array(n_lanes, sizeof(*o->lanes));
 	if (!o->lanes)
 		return PC_NOMEM;
 	for (uint32_t i = 0; i < n; i++) {
 		struct place *p = &r->engine->places[queues[i]];
+		struct split *split = NULL;
 
-		o->lanes[i].waiting.replica = r;
-		o->lanes[i].place = p;
-		/* relaxed: no other thread yet */
-		if (!r->stage->plan->daemon)
-			atomic_fetch_add_explicit(&p->writers, 1, memory_order_relaxed);
+		if (p->next_part) {
+			split = create_split(p);
+			if (!split)
+				return PC_NOMEM;
+			split->next = o->splits;
+			o->splits = split;
+		}
+		for (uint32_t part = 0; p; p = p->next_part, part++) {
+			struct lane *lane = &o->lanes[o->n_lanes++];
+
+			create_lane(r, lane, p);
+			lane->split = split;
+			lane->part = part;
+		}
 	}
 	return PC_OK;
 }
@@ -73,6 +118,8 @@ static int create_replica(struct stage *s, struct replica *r, uint32_t index)
 	for (uint32_t i = 0; i < s->desc->n_inputs; i++) {
 		struct place *p = &s->engine->places[plan->inputs[i].queue];
 
+		for (uint32_t part = 0; p->next_part && part < index; part++)
+			p = p->next_part;
 		r->inputs[i].waiting.replica = r;
 		r->inputs[i].place = p;
 		/* relaxed: no other thread yet */
@@ -115,7 +162,7 @@ static int create_stages(struct engine *e)
 }
 
 /* After the stages: they have counted themselves as writers and readers. */
-static int create_queue(struct engine *e, struct place *p, uint32_t daemon_lanes)
+static int create_queue(struct place *p, uint32_t daemon_lanes)
 {
 	/* relaxed, both: no other thread yet */
 	uint32_t writers = atomic_load_explicit(&p->writers, memory_order_relaxed);
@@ -132,8 +179,6 @@ static int create_queue(struct engine *e, struct place *p, uint32_t daemon_lanes
 
 	p->daemon_only = writers == 0;
 	options.writers = writers ? writers : daemon_lanes;
-	p->engine = e;
-	p->message.kind = MESSAGE_DRAINED;
 	return pc_queue_create(&p->queue, &options);
 }
 
@@ -149,7 +194,7 @@ static void point_at_queues(struct replica *r)
 
 static int create_queues(struct engine *e)
 {
-	uint32_t *daemon_lanes = array(e->plan->n_queues, sizeof(*daemon_lanes));
+	uint32_t *daemon_lanes = array(e->n_places, sizeof(*daemon_lanes));
 	int rc = daemon_lanes ? PC_OK : PC_NOMEM;
 
 	for (uint32_t i = 0; i < e->plan->n_stages && !rc; i++) {
@@ -161,8 +206,8 @@ static int create_queues(struct engine *e)
 					daemon_lanes[s->replicas[k].outputs[o].lanes[l].place -
 					             e->places]++;
 	}
-	for (uint32_t i = 0; i < e->plan->n_queues && !rc; i++)
-		rc = create_queue(e, &e->places[i], daemon_lanes[i]);
+	for (uint32_t i = 0; i < e->n_places && !rc; i++)
+		rc = create_queue(&e->places[i], daemon_lanes[i]);
 	for (uint32_t i = 0; i < e->plan->n_stages && !rc; i++)
 		for (uint32_t k = 0; k < e->plan->stages[i].replicas; k++)
 			point_at_queues(&e->stages[i].replicas[k]);
@@ -202,8 +247,11 @@ static int create_joins(struct engine *e)
 		for (uint32_t k = 0; k < plan->n_queues && !rc; k++) {
 			struct place *p = &e->places[plan->queues[k]];
 
-			p->tracked = true;
-			rc = append_index(&p->joins, &p->n_joins, i);
+			e->joins[i].remaining += parts(p) - 1;
+			for (; p && !rc; p = p->next_part) {
+				p->tracked = true;
+				rc = append_index(&p->joins, &p->n_joins, i);
+			}
 		}
 		for (uint32_t k = 0; k < plan->n_joins && !rc; k++)
 			rc = append_index(&e->joins[plan->joins[k]].joins,
@@ -268,19 +316,68 @@ static int create_pool(struct engine *e, unsigned n)
 	return PC_OK;
 }
 
-/* What the language knows and this engine does not do yet is refused, never ignored. */
-static int refuse_unknown(const struct plan *plan, struct pc_error **err)
+/* by= splits the queue among the stage's replicas: nobody else can read it, too. */
+static int check_by(const struct plan *plan, struct pc_error **err)
 {
 	for (uint32_t i = 0; i < plan->n_stages; i++) {
 		const struct plan_stage *s = &plan->stages[i];
+		struct by by;
 
-		if (s->by)
+		if (!s->by)
+			continue;
+		if (!by_parse(s->by, &by))
 			return error_set(
 				err, PC_ERROR,
-				"%s:%u: stage '%s': 'by' is not available in this version",
-				s->file, s->line, s->name);
+				"%s:%u: stage '%s': by= wants 'item' or the number of a "
+				"field, from 1 up, not '%s'",
+				s->file, s->line, s->name, s->by);
+		for (uint32_t k = 0; k < s->desc->n_inputs; k++)
+			if (plan->queues[s->inputs[k].queue].n_readers > 1)
+				return error_set(err, PC_ERROR,
+				                 "%s:%u: stage '%s' has by=, so no other stage "
+				                 "may read queue '%s'",
+				                 s->file, s->line, s->name,
+				                 plan->queues[s->inputs[k].queue].name);
 	}
 	return PC_OK;
+}
+
+/* The replicas of a by= stage have a queue each. */
+static uint32_t parts_wanted(const struct plan *plan, const struct plan_queue *q)
+{
+	const struct plan_stage *reader;
+
+	if (q->n_readers != 1)
+		return 1;
+	reader = &plan->stages[q->readers[0]];
+	return reader->by ? reader->replicas : 1;
+}
+
+static uint32_t count_places(const struct plan *plan)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < plan->n_queues; i++)
+		n += parts_wanted(plan, &plan->queues[i]);
+	return n;
+}
+
+static void create_places(struct engine *e)
+{
+	uint32_t further = e->plan->n_queues;
+
+	for (uint32_t i = 0; i < e->plan->n_queues; i++) {
+		struct place *p = &e->places[i];
+		uint32_t n = parts_wanted(e->plan, &e->plan->queues[i]);
+
+		for (uint32_t part = 0; part < n; part++) {
+			p->plan = &e->plan->queues[i];
+			p->engine = e;
+			p->message.kind = MESSAGE_DRAINED;
+			if (part + 1 < n)
+				p = p->next_part = &e->places[further++];
+		}
+	}
 }
 
 int engine_create(struct engine **ret, const struct plan *plan,
@@ -302,7 +399,7 @@ int engine_create(struct engine **ret, const struct plan *plan,
 	pthread_mutex_init(&e->lock, NULL);
 	pthread_mutex_init(&e->log_lock, NULL);
 	pthread_cond_init(&e->ended_cond, NULL);
-	rc = refuse_unknown(plan, err);
+	rc = check_by(plan, err);
 	if (rc)
 		goto fail;
 	e->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -312,13 +409,13 @@ int engine_create(struct engine **ret, const struct plan *plan,
 		goto fail;
 	}
 	e->items = item_pool_create();
-	e->places = array(plan->n_queues, sizeof(*e->places));
+	e->n_places = count_places(plan);
+	e->places = array(e->n_places, sizeof(*e->places));
 	rc = e->items && e->places ? PC_OK : PC_NOMEM;
 	if (rc)
 		goto fail;
 	item_cache_init(&e->control_cache, e->items);
-	for (uint32_t i = 0; i < plan->n_queues; i++)
-		e->places[i].plan = &plan->queues[i];
+	create_places(e);
 	rc = create_sections(e);
 	rc = rc ? rc : create_stages(e);
 	rc = rc ? rc : create_queues(e);
@@ -336,6 +433,17 @@ fail:
 	return rc == PC_NOMEM ? nomem(err) : rc;
 }
 
+static void destroy_splits(struct split *split)
+{
+	while (split) {
+		struct split *next = split->next;
+
+		free(split->keys);
+		free(split);
+		split = next;
+	}
+}
+
 static void destroy_stage(struct stage *s)
 {
 	for (uint32_t k = 0; s->replicas && k < s->plan->replicas; k++) {
@@ -346,6 +454,7 @@ static void destroy_stage(struct stage *s)
 		for (uint32_t i = 0; r->outputs && i < r->n_outputs; i++) {
 			free(r->outputs[i].items);
 			free(r->outputs[i].lanes);
+			destroy_splits(r->outputs[i].splits);
 		}
 		free(r->inputs);
 		free(r->outputs);
@@ -372,7 +481,7 @@ void engine_destroy(struct engine *e)
 	item_cache_set_current(&e->control_cache);
 	for (uint32_t i = 0; e->stages && i < e->plan->n_stages; i++)
 		destroy_stage(&e->stages[i]);
-	for (uint32_t i = 0; e->places && i < e->plan->n_queues; i++) {
+	for (uint32_t i = 0; e->places && i < e->n_places; i++) {
 		pc_queue_destroy(e->places[i].queue);
 		free(e->places[i].joins);
 	}

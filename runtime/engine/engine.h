@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/item.h"
+#include "engine/by.h"
 #include "plan/plan.h"
 #include "queue/queue.h"
 
@@ -42,6 +43,8 @@ struct message {
 
 struct place {
 	const struct plan_queue *plan;
+	struct place
+		*next_part; /* [start] the queue of the next replica of a by= stage, or NULL */
 	struct engine *engine;
 	struct pc_queue *queue;
 	bool tracked;                /* [start] somebody waits until it is drained */
@@ -86,14 +89,27 @@ struct output {
 	size_t mark;   /* items before it come from finished inputs */
 	size_t shared; /* items before it carry a reference per queue */
 	uint32_t n_lanes;
+	uint32_t n_queues; /* of the plan: a by= queue is one, and has a lane per replica */
 	struct lane *lanes;
+	struct split *splits; /* one per by= queue */
+};
+
+/* Where the items of an output go in a by= queue: items[i] to part keys[i] % n. */
+struct split {
+	struct split *next;
+	struct by by;
+	uint32_t n_parts;
+	uint32_t *keys;
+	size_t room, hashed; /* how many there is room for, how many are known */
 };
 
 /* One queue that an output port is wired to. */
 struct lane {
 	struct waiting_at waiting;
 	struct place *place;
-	size_t sent; /* [replica] items[0 … sent) are in */
+	struct split *split; /* NULL: every item is for this lane */
+	uint32_t part;
+	size_t sent; /* [replica] of items[0 … sent) those for this lane are in */
 	bool closed; /* [replica] nobody reads any more */
 };
 
@@ -247,7 +263,8 @@ struct engine {
 	const struct plan *plan;
 	struct item_pool *items;
 	struct stage *stages;
-	struct place *places;
+	struct place *places; /* one per queue of the plan, then the further parts */
+	uint32_t n_places;
 	struct join *joins;
 	struct section *sections;
 	struct pool pool;

@@ -36,7 +36,7 @@ static void count_readers(const struct place *p, struct pc_queue_row *row)
 	}
 }
 
-void ledger_row(const struct place *p, struct pc_queue_row *ret)
+static void part_row(const struct place *p, struct pc_queue_row *ret)
 {
 	struct pc_queue_stats stats;
 	uint64_t cut_off = count_read(&p->cut_off);
@@ -60,10 +60,31 @@ void ledger_row(const struct place *p, struct pc_queue_row *ret)
 	count_readers(p, ret);
 }
 
+/* A by= queue is one row, whatever its parts. */
+void ledger_row(const struct place *p, struct pc_queue_row *ret)
+{
+	part_row(p, ret);
+	for (p = p->next_part; p; p = p->next_part) {
+		struct pc_queue_row row;
+
+		part_row(p, &row);
+		ret->put += row.put;
+		ret->done += row.done;
+		ret->dropped += row.dropped;
+		ret->dead += row.dead;
+		ret->abandoned += row.abandoned;
+		ret->queued += row.queued;
+		ret->full_waits += row.full_waits;
+		ret->empty_waits += row.empty_waits;
+		if (row.high_water > ret->high_water)
+			ret->high_water = row.high_water;
+	}
+}
+
 /* Nobody takes any more: what is queued is abandoned. Then the sums must be right. */
 void ledger_settle(struct engine *e)
 {
-	for (uint32_t i = 0; i < e->plan->n_queues; i++) {
+	for (uint32_t i = 0; i < e->n_places; i++) {
 		struct place *p = &e->places[i];
 		struct pc_error *error = NULL;
 		struct pc_queue_row row;
@@ -73,7 +94,7 @@ void ledger_settle(struct engine *e)
 			item_unref(&e->control_cache, item);
 			p->left++;
 		}
-		ledger_row(p, &row);
+		part_row(p, &row);
 		if (row.put == row.done + row.dropped + row.dead + row.abandoned + row.queued)
 			continue;
 		error_set(&error, PC_ERROR,

@@ -8,11 +8,15 @@
  * `mark` separates the output of finished inputs from that of the item in work: a failed item's
  * output is cut off there, so that none of it is ever seen. Nothing beyond the mark is published.
  *
+ * A queue that a by= stage reads is one queue per replica: the port has a lane for each, and each
+ * item goes into the lane that its key names. The order of equal keys is that of the list.
+ *
  * A port wired to several queues puts each item into all of them: each item gets one reference
  * per queue before the first of them sees it.
  */
 #include "engine/engine.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static bool grow(struct replica *r, struct output *o)
@@ -86,34 +90,98 @@ void output_discard(struct replica *r)
 	}
 }
 
+static void fail_full(struct replica *r, const struct place *p)
+{
+	free(r->fail_text);
+	if (asprintf(&r->fail_text, "queue '%s' is full, and says full=error", p->plan->name) <
+	    0)
+		r->fail_text = NULL;
+	engine_fail_replica(r, "an emission", NULL, 0);
+}
+
+/* Keys are worked out once per item, however many parts there are. */
+static bool hash_keys(struct split *split, const struct output *o)
+{
+	if (split->room < o->room) {
+		uint32_t *keys = realloc(split->keys, o->room * sizeof(*keys));
+
+		if (!keys)
+			return false;
+		split->keys = keys;
+		split->room = o->room;
+	}
+	for (; split->hashed < o->mark; split->hashed++)
+		split->keys[split->hashed] =
+			by_hash(&split->by, o->items[split->hashed]) % split->n_parts;
+	return true;
+}
+
+/* The next items for this lane, at most ENGINE_BATCH: a stretch of the list itself, or picked out
+ * of it into `picked`. *ret_to: where in the list to go on when all of them are in. */
+static struct item **next_for(const struct output *o, const struct lane *lane,
+                              struct item **picked, size_t *ret_n, size_t *ret_to)
+{
+	size_t at = lane->sent, n = 0;
+
+	if (!lane->split) {
+		*ret_n = o->mark - at;
+		*ret_to = o->mark;
+		return o->items + at;
+	}
+	for (; at < o->mark && n < ENGINE_BATCH; at++)
+		if (lane->split->keys[at] == lane->part)
+			picked[n++] = o->items[at];
+	*ret_n = n;
+	*ret_to = at;
+	return picked;
+}
+
+/* Position after the n-th item of this lane. */
+static size_t after(const struct lane *lane, size_t n)
+{
+	size_t at = lane->sent;
+
+	if (!lane->split)
+		return at + n;
+	for (; n > 0; at++)
+		if (lane->split->keys[at] == lane->part)
+			n--;
+	return at;
+}
+
 static void cut_off(struct replica *r, struct output *o, struct lane *lane)
 {
-	/* relaxed: a counter for the ledger, read after the end */
-	atomic_fetch_add_explicit(&lane->place->cut_off, o->mark - lane->sent,
-	                          memory_order_relaxed);
-	for (; lane->sent < o->mark; lane->sent++)
+	for (; lane->sent < o->mark; lane->sent++) {
+		if (lane->split && lane->split->keys[lane->sent] != lane->part)
+			continue;
+		/* relaxed: a counter for the ledger, read after the end */
+		atomic_fetch_add_explicit(&lane->place->cut_off, 1, memory_order_relaxed);
 		item_unref(r->cache, o->items[lane->sent]);
+	}
 }
 
 /* True when all that is marked is in the queue (or nobody wants it). */
 static bool flush_lane(struct replica *r, struct output *o, struct lane *lane)
 {
 	struct place *p = lane->place;
+	struct item *picked[ENGINE_BATCH];
 
+	if (lane->split && !hash_keys(lane->split, o))
+		return false;
 	while (lane->sent < o->mark && !lane->closed) {
-		size_t n = o->mark - lane->sent;
-		size_t put = 0;
-		int rc;
+		size_t n, to, put = 0;
+		struct item **items = next_for(o, lane, picked, &n, &to);
+		int rc = PC_OK;
 
 		place_put(p, n);
-		rc = pc_queue_put_batch(p->queue, (void *const *)(o->items + lane->sent), n,
-		                        &put, 0);
+		if (n > 0)
+			rc = pc_queue_put_batch(p->queue, (void *const *)items, n, &put, 0);
 		place_done(p, n - put);
-		lane->sent += put;
+		lane->sent = put == n ? to : after(lane, put);
 		if (rc == PC_CLOSED) {
 			lane->closed = true;
 		} else if (rc == PC_FULL && p->plan->full == PC_FULL_ERROR) {
-			engine_fail_replica(r, "an emission", NULL, 0);
+			fail_full(r, p);
 			lane->closed = true;
 		} else if (rc != PC_OK) {
 			return false;
@@ -128,9 +196,9 @@ static bool flush_port(struct replica *r, struct output *o)
 {
 	bool all = true;
 
-	if (o->n_lanes > 1)
+	if (o->n_queues > 1)
 		for (; o->shared < o->mark; o->shared++)
-			item_ref(o->items[o->shared], o->n_lanes - 1);
+			item_ref(o->items[o->shared], o->n_queues - 1);
 	for (uint32_t i = 0; i < o->n_lanes; i++)
 		if (!flush_lane(r, o, &o->lanes[i]))
 			all = false;
@@ -140,6 +208,8 @@ static bool flush_port(struct replica *r, struct output *o)
 	o->n = o->mark = o->shared = 0;
 	for (uint32_t i = 0; i < o->n_lanes; i++)
 		o->lanes[i].sent = 0;
+	for (struct split *split = o->splits; split; split = split->next)
+		split->hashed = 0;
 	release_list(r, o);
 	return true;
 }

@@ -367,6 +367,79 @@ static void ordered(const struct pc_stage_desc *desc, uint32_t replicas, uint32_
 	free(g);
 }
 
+/* Each key must always come to the same replica, in order. */
+static _Atomic int key_owner[SOURCES];
+
+static int keyed_process(struct pc_stage *st, void *state, struct pc_item *item)
+{
+	struct number number;
+	int nobody = -1;
+
+	memcpy(&number, item->data, sizeof(number));
+	/* relaxed: each word alone */
+	if (!atomic_compare_exchange_strong_explicit(&key_owner[number.source], &nobody,
+	                                             (int)st->replica, memory_order_relaxed,
+	                                             memory_order_relaxed) &&
+	    nobody != (int)st->replica)
+		atomic_fetch_add_explicit(&seen.out_of_order, 1,
+		                          memory_order_relaxed); /* a count */
+	return sink_process(st, state, item);
+}
+
+static const struct pc_stage_desc keyed_desc = {.name = "keyed",
+                                                .n_inputs = 1,
+                                                .inputs = any,
+                                                .state_size = sizeof(struct sink),
+                                                .process = keyed_process,
+                                                .finish = sink_finish};
+
+/* Sends "SOURCE VALUE" as 16 bytes; the key is the whole item, so the sources send a constant. */
+static int key_produce(struct pc_stage *st, void *state)
+{
+	struct source *s = state;
+	struct number number = {(s->next * 31 + st->replica) % SOURCES, 0};
+
+	if (pc_emit_copy(st, 0, &number, sizeof(number)))
+		return pc_fail(st, "emit");
+	return ++s->next == s->n ? PC_END : PC_OK;
+}
+
+static const struct pc_stage_desc key_source_desc = {.name = "key source",
+                                                     .outputs = any,
+                                                     .n_outputs = 1,
+                                                     .state_size = sizeof(struct source),
+                                                     .produce = key_produce};
+
+static void by_key(uint32_t replicas, uint32_t capacity, const char *what)
+{
+	struct graph *g = malloc(sizeof(*g));
+	struct source settings = {0, n_items, 1, 0, 0};
+	struct sink none = {0};
+	struct plan_stage *source, *keyed;
+	struct plan_queue *q, *other;
+	int rc;
+
+	reset();
+	for (int i = 0; i < SOURCES; i++)
+		key_owner[i] = -1;
+	graph_init(g);
+	q = graph_queue(g, "q", capacity);
+	other = graph_queue(g, "other", 32);
+	source = graph_stage(g, "source", &key_source_desc, &settings, 2);
+	graph_write(g, source, 0, q);
+	graph_write(g, source, 0, other);
+	keyed = graph_stage(g, "keyed", &keyed_desc, &none, replicas);
+	keyed->by = "item";
+	graph_read(g, keyed, 0, q);
+	graph_read(g, graph_stage(g, "sink", &sink_desc, &none, 1), 0, other);
+	rc = result(g, graph_run(g, 2));
+	report(rc == PC_OK && seen.count == 4 * n_items && seen.out_of_order == 0 &&
+	               seen.finished == replicas + 1,
+	       what);
+	graph_fini(g);
+	free(g);
+}
+
 /* A consumer that has had enough ends its producers. */
 static void early_end(void)
 {
@@ -716,6 +789,8 @@ int main(int argc, char **argv)
 	ordered(&uneven_desc, 4, 64, "ordered: four replicas keep the order of the input");
 	ordered(&uneven_desc, 8, 1, "ordered, capacity 1");
 	ordered(&uneven_blocking_desc, 4, 16, "ordered, on own threads");
+	by_key(4, 64, "by: the same key always comes to the same replica");
+	by_key(7, 1, "by, seven replicas, capacity 1");
 	early_end();
 	two_inputs();
 	policies(PLAN_FAIL, &mid_desc, "on_error=fail stops the graph and says why");
