@@ -5,7 +5,7 @@
 # ones. Then the stage of the README is compiled outside the tree with what pkg-config says, and
 # run by the installed pcrun, with nothing in the environment that points back into the tree.
 . "${SOURCE:?run me with meson test}/tests/lib.sh"
-unset PCRUN_PLUGIN_DIR PCRUN_INCLUDE_DIR PCRUN_PLUGIN_PATH PCRUN
+unset PCRUN_PLUGIN_DIR PCRUN_INCLUDE_DIR PCRUN_PLUGIN_PATH PCRUN LD_LIBRARY_PATH
 
 prefix=$work/prefix
 run env CC="${CC:-gcc}" meson setup build "$SOURCE" --prefix="$prefix" --buildtype=debug \

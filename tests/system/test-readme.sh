@@ -46,7 +46,7 @@ END { print n + 0 }' "$SOURCE/README.md" >blocks
 blocks=$(cat blocks)
 
 # The copy must find what it built itself.
-unset PCRUN_PLUGIN_DIR PCRUN_INCLUDE_DIR PCRUN_PLUGIN_PATH MAKEFLAGS
+unset PCRUN_PLUGIN_DIR PCRUN_INCLUDE_DIR PCRUN_PLUGIN_PATH LD_LIBRARY_PATH MAKEFLAGS
 n=0
 while [ "$n" -lt "$blocks" ]; do
 	n=$((n + 1))
@@ -75,6 +75,20 @@ while [ "$n" -lt "$blocks" ]; do
 		fi
 		;;
 	esac
+done
+# What the text names, and no block runs, is at least there.
+"$SOURCE/dev" help >words
+for word in $(grep -o '`\./dev [a-z]*' "$SOURCE/README.md" | sed 's/.* //' | sort -u); do
+	has "./dev has the word $word" words "^  $word( |\$)"
+done
+run pcrun help
+cp out words
+for word in $(grep -o '`pcrun [a-z]* [A-Z]*`' "$SOURCE/README.md" | sed 's/`pcrun \([a-z]*\).*/\1/' | sort -u); do
+	has "pcrun has the word $word" words "^  $word "
+done
+for path in $(grep -o '^| `[a-z/.-]*`' "$SOURCE/README.md" | tr -d '|\` '); do
+	[ -e "$SOURCE/$path" ] || path=runtime/$path
+	is "$path is there" "$([ -e "$SOURCE/$path" ] && echo yes)" yes
 done
 is 'the README has blocks to run' "$([ "$blocks" -gt 5 ] && echo yes)" yes
 done_testing
