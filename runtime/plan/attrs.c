@@ -233,6 +233,9 @@ static void check_together(struct make *m, struct plan_stage *s, struct plan_dra
 		s->until = PLAN_NONE;
 	else if (s->until == PLAN_NONE)
 		s->until = PLAN_JOIN_END;
+	if (s->on_error == PLAN_DEAD && s->desc && s->desc->n_inputs == 0)
+		diag_error(m->diags, d->on_error_span,
+		           "'%s' takes no items, so that none can be put aside", s->desc->name);
 	if (s->desc && s->desc->flags & PC_SINGLE && s->replicas > 1 && replicas) {
 		diag_error(m->diags, replicas->name.span,
 		           "'%s' has no meaning with more than one replica", s->desc->name);

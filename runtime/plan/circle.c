@@ -6,6 +6,8 @@
  * together are linear. */
 #include "plan/order.h"
 
+enum { STEPS_MAX = 20 }; /* that are told of a circle of thousands */
+
 static enum event event_of(const struct order *o, uint32_t n, uint32_t *ret_index)
 {
 	int event = 0;
@@ -34,6 +36,20 @@ static bool is_declared_join(const struct order *o, uint32_t event)
 static const char *join_name(const struct order *o, uint32_t index)
 {
 	return o->m->plan->joins[index].name;
+}
+
+/* Where the join says that it waits for `name`. */
+static struct diag_span after_span(const struct order *o, uint32_t join, const char *name)
+{
+	const struct lang_join *decl;
+
+	if (join <= PLAN_JOIN_END)
+		return (struct diag_span){0};
+	decl = &o->m->tree->joins[join - PLAN_JOIN_END - 1];
+	for (size_t i = 0; i < decl->n_after; i++)
+		if (plan_name_is(decl->after[i], name))
+			return decl->after[i].span;
+	return decl->name.span;
 }
 
 /* One step of the circle, from an event to the one that it waits for, as a note. CLOSED and READ
@@ -67,11 +83,12 @@ static void tell_step(struct order *o, struct diag *e, uint32_t from, uint32_t t
 		diag_note(m->diags, e, m->drafts[i].until_span, "'%s' goes on until '%s'",
 		          plan->stages[i].name, join_name(o, k));
 	} else if (a == PASS) {
-		diag_note(m->diags, e, plan->joins[i].span, "'%s' waits for '%s'",
-		          join_name(o, i),
-		          b == PASS  ? join_name(o, k)
-		          : b == END ? plan->stages[k].name
-		                     : plan->queues[k].name);
+		const char *name = b == PASS  ? join_name(o, k)
+		                   : b == END ? plan->stages[k].name
+		                              : plan->queues[k].name;
+
+		diag_note(m->diags, e, after_span(o, i, name), "'%s' waits for '%s'",
+		          join_name(o, i), name);
 	}
 }
 
@@ -79,26 +96,26 @@ static void tell_step(struct order *o, struct diag *e, uint32_t from, uint32_t t
 static bool tell_joins(struct order *o, uint32_t first)
 {
 	struct buf path = {0};
-	uint32_t at = first, i;
-	struct diag *e;
+	uint32_t at = first, n = 0, i;
 	bool only = true;
 
 	do {
 		only = event_of(o, at, &i) == PASS;
-		if (only)
+		if (only && ++n <= STEPS_MAX)
 			buf_addf(&path, "%s -> ", join_name(o, i));
+		else if (only && n == STEPS_MAX + 1)
+			buf_adds(&path, "… -> ");
 		at = follow(o, at);
 	} while (only && at != first);
 	if (only) {
 		event_of(o, first, &i);
 		if (follow(o, first) == first)
-			e = diag_error(o->m->diags, o->m->plan->joins[i].span,
-			               "join '%s' waits for itself", join_name(o, i));
+			diag_error(o->m->diags, o->m->plan->joins[i].span,
+			           "join '%s' waits for itself", join_name(o, i));
 		else
-			e = diag_error(o->m->diags, o->m->plan->joins[i].span,
-			               "these joins wait for each other: %s%s",
-			               path.failed ? "" : path.text, join_name(o, i));
-		(void)e;
+			diag_error(o->m->diags, o->m->plan->joins[i].span,
+			           "these joins wait for each other: %s%s",
+			           path.failed ? "" : path.text, join_name(o, i));
 	}
 	buf_fini(&path);
 	return only;
@@ -107,7 +124,7 @@ static bool tell_joins(struct order *o, uint32_t first)
 static void tell(struct order *o, uint32_t on_circle)
 {
 	struct make *m = o->m;
-	uint32_t first = on_circle, at, begin = UINT32_MAX, i;
+	uint32_t first = on_circle, at, begin = UINT32_MAX, n = 0, i;
 	struct diag *e;
 
 	/* Begin with a declared join, the first of the text; else with a stage that has start=. */
@@ -131,7 +148,10 @@ static void tell(struct order *o, uint32_t on_circle)
 	do {
 		tell_step(o, e, at, follow(o, at));
 		at = follow(o, at);
-	} while (at != first);
+	} while (at != first && ++n < STEPS_MAX);
+	if (at != first)
+		diag_note(m->diags, e, (struct diag_span){0},
+		          "and so on, back to the beginning");
 }
 
 void order_tell(struct order *o, uint32_t from, uint32_t number)

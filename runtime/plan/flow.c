@@ -8,51 +8,63 @@
 
 static const struct diag_span nowhere = {0};
 
+/* A declaration under a name that is taken: no arrow could mean it. */
+static bool is_namesake(const struct make *m, enum plan_kind kind, const char *name,
+                        uint32_t index)
+{
+	struct plan_ref ref = plan_name_find(m, name);
+
+	return ref.kind != kind || ref.index != index;
+}
+
 static void check_ports(struct make *m, uint32_t stage)
 {
 	const struct plan_stage *s = &m->plan->stages[stage];
 	const struct plan_draft *d = &m->drafts[stage];
+	const char *name = plan_shown(m, stage);
+	bool one = s->desc && s->desc->n_inputs == 1;
 	struct diag *e;
 	uint32_t i;
 
-	if (!s->desc)
+	if (!s->desc || (d->decl && is_namesake(m, KIND_STAGE, name, stage)))
 		return;
 	for (i = 0; i < s->desc->n_inputs; i++) {
 		if (d->in[i].queue != PLAN_NONE || d->in[i].touched)
 			continue;
-		if (s->desc->n_inputs == 1)
+		if (one)
 			e = diag_error(m->diags, s->span,
-			               "no arrow leads to '%s': nothing would arrive", s->name);
+			               "no arrow leads to '%s': nothing would arrive", name);
 		else
 			e = diag_error(
 				m->diags, s->span,
 				"no arrow leads to input '%s' of '%s': nothing would arrive",
-				s->desc->inputs[i].name, s->name);
+				s->desc->inputs[i].name, name);
 		if (d->decl)
-			diag_hint(m->diags, e, "write '… -> %s%s%s'", s->name,
-			          s->desc->n_inputs == 1 ? "" : ".",
-			          s->desc->n_inputs == 1 ? "" : s->desc->inputs[i].name);
+			diag_hint(m->diags, e, "write '… -> %s%s%s'", name, one ? "" : ".",
+			          one ? "" : s->desc->inputs[i].name);
 	}
 	for (i = 0; i < s->desc->n_outputs; i++)
 		if (s->desc->outputs[i].flags & PC_REQUIRED && !d->out[i].touched)
 			diag_error(
 				m->diags, s->span,
 				"no arrow leads from output '%s' of '%s', which must be wired",
-				s->desc->outputs[i].name, s->name);
+				s->desc->outputs[i].name, name);
 }
 
 static void check_queue(struct make *m, uint32_t queue)
 {
 	const struct plan_queue *q = &m->plan->queues[queue];
 
-	if (!q->declared || m->queue_drafts[queue].suspect)
+	if (!q->declared || m->queue_drafts[queue].suspect ||
+	    (q->n_writers > 0 && q->n_readers > 0) ||
+	    is_namesake(m, KIND_QUEUE, q->name, queue))
 		return;
 	if (q->n_writers == 0 && q->n_readers == 0)
 		diag_error(m->diags, q->span, "queue '%s' is not wired", q->name);
 	else if (q->n_writers == 0)
 		diag_error(m->diags, q->span,
 		           "no arrow leads to queue '%s': it would stay empty", q->name);
-	else if (q->n_readers == 0)
+	else
 		diag_error(m->diags, q->span,
 		           "no arrow leads from queue '%s': it would fill up", q->name);
 }
@@ -74,21 +86,30 @@ static bool is_source(const struct make *m, uint32_t stage)
 	return false;
 }
 
-/* Marks the stage and all that its items can come to; `todo` has room for all stages. */
-static void flood(const struct make *m, uint32_t stage, bool *reached, uint32_t *todo)
+/* What has been reached, and room for all stages that are still to be followed. */
+struct reach {
+	bool *stages, *queues;
+	uint32_t *todo;
+};
+
+/* Marks the stage and all that its items can come to. */
+static void flood(const struct make *m, struct reach *r, uint32_t stage)
 {
 	uint32_t n = 0, s, i, k;
 
-	reached[stage] = true;
-	for (todo[n++] = stage; n > 0;) {
-		s = todo[--n];
+	r->stages[stage] = true;
+	for (r->todo[n++] = stage; n > 0;) {
+		s = r->todo[--n];
 		for (i = m->out_first[s]; i < m->out_first[s + 1]; i++) {
 			const struct plan_queue *q = &m->plan->queues[m->out_queues[i]];
 
+			if (r->queues[m->out_queues[i]])
+				continue;
+			r->queues[m->out_queues[i]] = true;
 			for (k = 0; k < q->n_readers; k++)
-				if (!reached[q->readers[k]]) {
-					reached[q->readers[k]] = true;
-					todo[n++] = q->readers[k];
+				if (!r->stages[q->readers[k]]) {
+					r->stages[q->readers[k]] = true;
+					r->todo[n++] = q->readers[k];
 				}
 		}
 	}
@@ -99,20 +120,22 @@ static void flood(const struct make *m, uint32_t stage, bool *reached, uint32_t 
 static bool check_reach(struct make *m)
 {
 	uint32_t n = m->plan->n_stages, i;
-	bool *reached = arena_alloc(&m->scratch, n * sizeof(*reached));
-	uint32_t *todo = arena_alloc(&m->scratch, n * sizeof(*todo));
+	struct reach r;
 
-	if (!reached || !todo)
+	r.stages = arena_alloc(&m->scratch, n * sizeof(*r.stages));
+	r.queues = arena_alloc(&m->scratch, m->plan->n_queues * sizeof(*r.queues));
+	r.todo = arena_alloc(&m->scratch, n * sizeof(*r.todo));
+	if (!r.stages || !r.queues || !r.todo)
 		return false;
 	for (i = 0; i < n; i++)
-		if (!reached[i] && is_source(m, i))
-			flood(m, i, reached, todo);
+		if (!r.stages[i] && is_source(m, i))
+			flood(m, &r, i);
 	for (i = 0; i < n; i++)
-		if (!reached[i]) {
+		if (!r.stages[i]) {
 			diag_error(m->diags, m->plan->stages[i].span,
 			           "no producer leads to '%s': nothing would ever arrive",
-			           m->plan->stages[i].name);
-			flood(m, i, reached, todo);
+			           plan_shown(m, i));
+			flood(m, &r, i);
 		}
 	return true;
 }
@@ -143,8 +166,9 @@ static void check_end(struct make *m, uint32_t stage)
 			continue;
 		daemon = plan->queues[queue].writers[0];
 		e = diag_error(m->diags, s->span,
-		               "'%s' could never end: only daemons feed it, and it is none",
-		               s->name);
+		               "'%s' could never end: only daemons feed it, and it is no "
+		               "daemon itself",
+		               plan_shown(m, stage));
 		diag_note(m->diags, e, m->drafts[daemon].daemon_span,
 		          "'%s' is made a daemon here", plan->stages[daemon].name);
 		return;

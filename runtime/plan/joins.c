@@ -43,64 +43,91 @@ static bool is_endless(const struct make *m, uint32_t stage)
 	return s->daemon && s->until == PLAN_JOIN_END;
 }
 
-static bool wait_for(struct make *m, struct plan_join *j, struct lang_name name)
+/* The last join that was seen to wait for each thing, plus 1. */
+struct seen {
+	uint32_t *by_kind[KIND_JOIN + 1];
+};
+
+static bool seen_init(struct make *m, struct seen *seen)
 {
-	struct plan_ref ref = plan_name_find(m, name.text);
+	const uint32_t n[KIND_JOIN + 1] = {[KIND_STAGE] = m->plan->n_stages,
+	                                   [KIND_QUEUE] = m->plan->n_queues,
+	                                   [KIND_JOIN] = m->plan->n_joins};
+
+	for (int kind = 0; kind <= KIND_JOIN; kind++) {
+		seen->by_kind[kind] = arena_alloc(&m->scratch, n[kind] * sizeof(uint32_t));
+		if (!seen->by_kind[kind])
+			return false;
+	}
+	return true;
+}
+
+/* The name stands in the list of the join already. */
+static void again(struct make *m, const struct lang_join *decl, struct lang_name name)
+{
+	struct diag *d =
+		diag_warning(m->diags, name.span, "'%s' stands in this list twice", name.text);
+	size_t i = 0;
+
+	while (strcmp(decl->after[i].text, name.text) != 0)
+		i++;
+	diag_note(m->diags, d, decl->after[i].span, "the first time is here");
+}
+
+static void never_ends(struct make *m, struct lang_name name, struct plan_ref ref)
+{
 	struct diag *e;
 
-	switch (ref.kind) {
-	case KIND_STAGE:
-		if (!is_endless(m, ref.index))
-			return add(m, &j->stages, &j->n_stages, ref.index);
-		e = diag_error(m->diags, name.span,
-		               "'%s' is a daemon: it goes on until the end, when no join is "
-		               "waited for any more",
-		               name.text);
-		diag_note(m->diags, e, m->drafts[ref.index].daemon_span, "it is made one here");
-		return true;
-	case KIND_QUEUE:
-		m->plan->queues[ref.index].joined = true;
-		return add(m, &j->queues, &j->n_queues, ref.index);
-	case KIND_JOIN:
-		return add(m, &j->joins, &j->n_joins, ref.index);
-	case KIND_SHARED:
+	if (ref.kind == KIND_SHARED) {
 		e = diag_error(
 			m->diags, name.span,
 			"'%s' is shared state, which never ends: no join can wait for it",
 			name.text);
 		plan_declared_note(m, e, ref);
-		return true;
-	case KIND_NONE:
-	default:
-		unknown(m, name);
-		return true;
+		return;
 	}
+	e = diag_error(m->diags, name.span,
+	               "'%s' is a daemon that goes on until the end: no join can wait for it",
+	               name.text);
+	diag_note(m->diags, e, m->drafts[ref.index].daemon_span, "it is made one here");
 }
 
-/* Whether the name stands in the list before; lists are as long as a person writes them. */
-static bool is_again(struct make *m, const struct lang_name *list, size_t n)
+static bool wait_for(struct make *m, struct plan_join *j, struct plan_ref ref)
 {
-	struct diag *d;
-
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(list[i].text, list[n].text) == 0) {
-			d = diag_warning(m->diags, list[n].span,
-			                 "'%s' stands in this list twice", list[n].text);
-			diag_note(m->diags, d, list[i].span, "the first time is here");
-			return true;
-		}
-	return false;
+	if (ref.kind == KIND_STAGE)
+		return add(m, &j->stages, &j->n_stages, ref.index);
+	if (ref.kind == KIND_JOIN)
+		return add(m, &j->joins, &j->n_joins, ref.index);
+	m->plan->queues[ref.index].joined = true;
+	return add(m, &j->queues, &j->n_queues, ref.index);
 }
 
-static bool declared(struct make *m, struct plan_join *j, const struct lang_join *decl)
+static bool declared(struct make *m, uint32_t index, const struct lang_join *decl,
+                     struct seen *seen)
 {
-	*j = (struct plan_join){.span = decl->name.span};
+	struct plan_join *j = &m->plan->joins[index];
+
+	j->span = decl->name.span;
 	j->name = arena_string(&m->plan->arena, decl->name.text);
 	if (!j->name)
 		return false;
-	for (size_t i = 0; i < decl->n_after; i++)
-		if (!is_again(m, decl->after, i) && !wait_for(m, j, decl->after[i]))
-			return false;
+	for (size_t i = 0; i < decl->n_after; i++) {
+		struct lang_name name = decl->after[i];
+		struct plan_ref ref = plan_name_find(m, name.text);
+
+		if (ref.kind == KIND_NONE) {
+			unknown(m, name);
+		} else if (ref.kind == KIND_SHARED ||
+		           (ref.kind == KIND_STAGE && is_endless(m, ref.index))) {
+			never_ends(m, name, ref);
+		} else if (seen->by_kind[ref.kind][ref.index] == index + 1) {
+			again(m, decl, name);
+		} else {
+			seen->by_kind[ref.kind][ref.index] = index + 1;
+			if (!wait_for(m, j, ref))
+				return false;
+		}
+	}
 	return true;
 }
 
@@ -130,16 +157,19 @@ bool plan_joins(struct make *m)
 {
 	const struct lang_tree *t = m->tree;
 	struct plan *plan = m->plan;
-	size_t n = PLAN_JOIN_END + 1 + t->n_joins;
+	uint32_t n = PLAN_JOIN_END + 1 + (uint32_t)t->n_joins;
+	struct seen seen;
 
 	plan->joins = arena_alloc(&plan->arena, n * sizeof(*plan->joins));
 	if (!plan->joins)
 		return false;
-	plan->n_joins = (uint32_t)n;
+	plan->n_joins = n;
 	plan->joins[PLAN_JOIN_START].name = "start";
 	plan->joins[PLAN_JOIN_END].name = "end";
-	for (size_t i = 0; i < t->n_joins; i++)
-		if (!declared(m, &plan->joins[PLAN_JOIN_END + 1 + i], &t->joins[i]))
+	if (!seen_init(m, &seen))
+		return false;
+	for (uint32_t i = 0; i < t->n_joins; i++)
+		if (!declared(m, PLAN_JOIN_END + 1 + i, &t->joins[i], &seen))
 			return false;
 	return end(m, &plan->joins[PLAN_JOIN_END]);
 }

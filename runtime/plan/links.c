@@ -19,38 +19,36 @@ void plan_link_write(struct make *m, uint32_t stage, uint32_t port, uint32_t que
 /* The input has its queue, and now shall take from another; PLAN_NONE: one without a name. */
 static void second_queue(struct make *m, const struct plan_target *t, uint32_t queue)
 {
-	const struct plan_stage *s = &m->plan->stages[t->stage];
 	const struct plan_port *p = &m->drafts[t->stage].in[t->port];
 	const struct plan_queue *old = &m->plan->queues[p->queue];
-	const char *port = s->desc->inputs[t->port].name;
+	const char *port = m->plan->stages[t->stage].desc->inputs[t->port].name;
+	const char *stage = plan_shown(m, t->stage);
 	struct diag *e;
 
-	if (queue != PLAN_NONE && old->declared)
+	if (queue != PLAN_NONE && old->declared) {
 		e = diag_error(
 			m->diags, t->end->span,
-			"input '%s' of '%s' takes from queue '%s' and can't take from '%s' too",
-			port, s->name, old->name, m->plan->queues[queue].name);
-	else if (queue != PLAN_NONE)
+			"input '%s' of '%s' takes from queue '%s': it can't take from '%s' too",
+			port, stage, old->name, m->plan->queues[queue].name);
+	} else if (queue != PLAN_NONE) {
+		e = diag_error(m->diags, t->end->span,
+		               "input '%s' of '%s' is fed by other arrows: it can't take from "
+		               "'%s' too",
+		               port, stage, m->plan->queues[queue].name);
+	} else if (old->declared) {
 		e = diag_error(
 			m->diags, t->end->span,
-			"input '%s' of '%s' is wired without a queue's name and can't take "
-			"from '%s' too",
-			port, s->name, m->plan->queues[queue].name);
-	else if (old->declared)
-		e = diag_error(
-			m->diags, t->end->span,
-			"input '%s' of '%s' takes from queue '%s': only through that it can be "
-			"fed",
-			port, s->name, old->name);
-	else
-		e = diag_error(
-			m->diags, t->end->span,
-			"input '%s' of '%s' shares its queue with other stages than stand here",
-			port, s->name);
-	if (queue == PLAN_NONE && old->declared)
+			"input '%s' of '%s' takes from queue '%s': arrows must lead there",
+			port, stage, old->name);
 		diag_hint(m->diags, e, "write '-> %s'", old->name);
-	else if (queue == PLAN_NONE)
-		diag_hint(m->diags, e, "give that queue a name");
+	} else {
+		e = diag_error(
+			m->diags, t->end->span,
+			"input '%s' of '%s' competes with other inputs, which this arrow "
+			"would feed too",
+			port, stage);
+		diag_hint(m->diags, e, "wire both through a declared queue");
+	}
 	diag_note(m->diags, e, p->span, "it is wired here");
 }
 

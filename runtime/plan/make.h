@@ -130,6 +130,8 @@ bool plan_name_is(struct lang_name name, const char *text);
 
 /* stages.c */
 bool plan_stages(struct make *m);
+/* How a message calls a stage whose place it shows: without the number of the unnamed. */
+const char *plan_shown(const struct make *m, uint32_t stage);
 const char *plan_file(struct make *m, struct diag_span span, unsigned *ret_line);
 
 /* plugins.c. (*ret)->desc NULL: it could not be loaded, and that is reported. */

@@ -107,7 +107,9 @@ static const struct pc_param *row_of(struct make *m, const struct pc_stage_desc 
 	if (n < d->n_params)
 		return &d->params[n];
 	/* One error for all that are too many. */
-	if (n == d->n_params) {
+	if (n == d->n_params && n == 0) {
+		diag_error(m->diags, a->value.span, "'%s' takes no parameters", d->name);
+	} else if (n == d->n_params) {
 		e = diag_error(m->diags, a->value.span,
 		               "one value too many: '%s' has %u parameter%s", d->name,
 		               d->n_params, d->n_params == 1 ? "" : "s");

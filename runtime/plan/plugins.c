@@ -58,15 +58,18 @@ static bool is_on_path(struct make *m, struct lang_name name)
 	return false;
 }
 
-/* The loader's words from the second line on, a line a note. */
-static void add_lines(struct make *m, struct diag *e, const char *text)
+/* The causes behind the loader's first line, one a note. */
+static void add_causes(struct make *m, struct diag *e, const struct pc_error *err)
 {
-	const char *line = strchr(text, '\n'), *end;
+	static const char because[] = "because: ";
+	const char *line = strchr(pc_error_text(err), '\n'), *end;
 
-	for (; line && line[1]; line = end) {
-		end = strchr(++line, '\n');
-		diag_note(m->diags, e, (struct diag_span){0}, "%.*s",
-		          (int)(end ? (size_t)(end - line) : strlen(line)), line);
+	for (; line && line[0] && line[1]; line = end) {
+		line += 1 + strspn(line + 1, " ");
+		if (strncmp(line, because, strlen(because)) == 0)
+			line += strlen(because);
+		end = strchrnul(line, '\n');
+		diag_note(m->diags, e, (struct diag_span){0}, "%.*s", (int)(end - line), line);
 	}
 }
 
@@ -75,6 +78,7 @@ static void unknown(struct make *m, const struct lang_call *call, bool in_chain,
                     const struct pc_error *err)
 {
 	struct lang_name name = call->plugin;
+	const char *better = strstr(pc_error_first(err), "; "); /* "its source is …" */
 	struct diag *e;
 
 	if (in_chain && !call->has_parens) {
@@ -89,8 +93,11 @@ static void unknown(struct make *m, const struct lang_call *call, bool in_chain,
 		e = diag_error(m->diags, name.span, "there is no plugin '%s'", name.text);
 		plan_name_suggest(m, e, name, 1U << KIND_NONE);
 	}
-	if (!e->hint)
-		add_lines(m, e, pc_error_text(err));
+	if (e->hint)
+		return;
+	if (better)
+		diag_hint(m->diags, e, "%s", better + 2);
+	add_causes(m, e, err);
 }
 
 static bool load(struct make *m, struct plan_plugin *p, const struct lang_call *call,
@@ -108,8 +115,9 @@ static bool load(struct make *m, struct plan_plugin *p, const struct lang_call *
 	if (r == PC_ERROR && !call->is_path && !is_on_path(m, call->plugin))
 		unknown(m, call, in_chain, err);
 	else if (r != PC_NOMEM)
-		add_lines(m, diag_error(m->diags, call->plugin.span, "%s", pc_error_first(err)),
-		          pc_error_text(err));
+		add_causes(m,
+		           diag_error(m->diags, call->plugin.span, "%s", pc_error_first(err)),
+		           err);
 	pc_error_free(err);
 	return r != PC_NOMEM;
 }

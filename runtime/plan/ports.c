@@ -43,7 +43,7 @@ static void list_ports(struct make *m, struct diag *e, const char *stage,
 	buf_fini(&names);
 }
 
-static void unknown_port(struct make *m, const struct plan_stage *s, struct lang_name name,
+static void unknown_port(struct make *m, const char *stage, struct lang_name name,
                          const struct side *side, const struct side *other)
 {
 	struct near near = NEAR_INIT(name.text, name.size);
@@ -52,29 +52,31 @@ static void unknown_port(struct make *m, const struct plan_stage *s, struct lang
 	if (port_named(other, name) != PLAN_NONE) {
 		e = diag_error(m->diags, name.span,
 		               "'%s' is an %s of '%s': an arrow can't %s there", name.text,
-		               other->word, s->name, side->direction);
-		list_ports(m, e, s->name, side);
+		               other->word, stage, side->direction);
+		list_ports(m, e, stage, side);
 		return;
 	}
-	e = diag_error(m->diags, name.span, "'%s' has no %s '%s'", s->name, side->word,
+	e = diag_error(m->diags, name.span, "'%s' has no %s '%s'", stage, side->word,
 	               name.text);
 	for (uint32_t i = 0; i < side->n; i++)
 		near_offer(&near, side->ports[i].name);
 	plan_hint_near(m, e, &near);
 	if (!near.best)
-		list_ports(m, e, s->name, side);
+		list_ports(m, e, stage, side);
 }
 
-static bool find(struct make *m, const struct plan_stage *s, const struct lang_end *end,
-                 bool input, bool in_middle, uint32_t *ret)
+static bool find(struct make *m, uint32_t stage, const struct lang_end *end, bool input,
+                 bool in_middle, uint32_t *ret)
 {
-	struct side side = side_of(s->desc, input), other = side_of(s->desc, !input);
+	const struct pc_stage_desc *desc = m->plan->stages[stage].desc;
+	struct side side = side_of(desc, input), other = side_of(desc, !input);
+	const char *name = plan_shown(m, stage);
 	struct lang_name usual = {side.usual, strlen(side.usual), {0}};
 	struct diag *e;
 
 	if (side.n == 0) {
-		diag_error(m->diags, end->span, "'%s' has no %s: no arrow can %s at it",
-		           s->name, side.word, side.direction);
+		diag_error(m->diags, end->span, "'%s' has no %s: no arrow can %s at it", name,
+		           side.word, side.direction);
 		return false;
 	}
 	if (end->port.text) {
@@ -84,7 +86,7 @@ static bool find(struct make *m, const struct plan_stage *s, const struct lang_e
 		if (!in_middle || port_named(&other, end->port) == PLAN_NONE) {
 			/* Once for both sides. */
 			if (!in_middle || input)
-				unknown_port(m, s, end->port, &side, &other);
+				unknown_port(m, name, end->port, &side, &other);
 			return false;
 		}
 	}
@@ -92,24 +94,20 @@ static bool find(struct make *m, const struct plan_stage *s, const struct lang_e
 	if (*ret != PLAN_NONE)
 		return true;
 	e = diag_error(m->diags, end->span, "'%s' has several %ss: name the one that is meant",
-	               s->name, side.word);
+	               name, side.word);
 	diag_hint(m->diags, e, "%s.%s", end->call.plugin.text, side.ports[0].name);
-	list_ports(m, e, s->name, &side);
+	list_ports(m, e, name, &side);
 	return false;
 }
 
 bool plan_port_in(struct make *m, uint32_t stage, const struct lang_end *end, bool last,
                   uint32_t *ret)
 {
-	const struct plan_stage *s = &m->plan->stages[stage];
-
-	return s->desc && find(m, s, end, true, !last, ret);
+	return m->plan->stages[stage].desc && find(m, stage, end, true, !last, ret);
 }
 
 bool plan_port_out(struct make *m, uint32_t stage, const struct lang_end *end, bool first,
                    uint32_t *ret)
 {
-	const struct plan_stage *s = &m->plan->stages[stage];
-
-	return s->desc && find(m, s, end, false, !first, ret);
+	return m->plan->stages[stage].desc && find(m, stage, end, false, !first, ret);
 }

@@ -46,6 +46,13 @@ static const char *unnamed(struct make *m, const struct plan_plugin *p)
 	return arena_format(&m->plan->arena, "%s#%u", name, m->unnamed[i]);
 }
 
+const char *plan_shown(const struct make *m, uint32_t stage)
+{
+	const struct plan_stage *s = &m->plan->stages[stage];
+
+	return m->drafts[stage].decl ? s->name : s->desc ? s->desc->name : s->plugin_name;
+}
+
 static struct plan_port *ports_new(struct make *m, uint32_t n)
 {
 	struct plan_port *ports = arena_alloc(&m->scratch, n * sizeof(*ports));

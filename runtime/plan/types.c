@@ -140,19 +140,20 @@ static void mismatch(struct make *m, const struct plan_edge *w, const struct pla
 {
 	const struct plan_stage *from = &m->plan->stages[w->stage],
 				*to = &m->plan->stages[r->stage];
-	const char *out = from->desc->outputs[w->port].type;
+	const char *out = from->desc->outputs[w->port].type,
+		   *from_name = plan_shown(m, w->stage);
 	struct diag *e;
 
 	e = diag_error(m->diags, r->arrow,
 	               "output '%s' of '%s' sends %s, but input '%s' of '%s' takes %s",
-	               from->desc->outputs[w->port].name, from->name, type,
-	               to->desc->inputs[r->port].name, to->name,
+	               from->desc->outputs[w->port].name, from_name, type,
+	               to->desc->inputs[r->port].name, plan_shown(m, r->stage),
 	               to->desc->inputs[r->port].type);
 	if (w->arrow.begin != r->arrow.begin || w->arrow.source != r->arrow.source)
-		diag_note(m->diags, e, w->arrow, "'%s' writes the queue here", from->name);
+		diag_note(m->diags, e, w->arrow, "'%s' writes the queue here", from_name);
 	if (out[0] == '=')
 		diag_note(m->diags, e, from->span, "'%s' passes on what comes in at '%s'",
-		          from->name, out + 1);
+		          from_name, out + 1);
 }
 
 /* Each type that comes into the queue against each input that takes from it. */
@@ -182,6 +183,29 @@ static void check_queue(struct make *m, uint32_t queue)
 	}
 }
 
+/* The same for the items that a stage puts aside. */
+static void check_dead(struct make *m, uint32_t stage)
+{
+	uint32_t queue = m->plan->stages[stage].dead_queue;
+	const struct plan_queue_draft *d = &m->queue_drafts[queue];
+	const char *type = sent_dead(m, stage);
+	struct diag *e;
+
+	for (uint32_t i = 0; type && i < d->n_reads; i++) {
+		const struct plan_edge *r = &m->reads[d->first_read + i];
+		const struct pc_port *in = &m->plan->stages[r->stage].desc->inputs[r->port];
+
+		if (fits(type, in->type))
+			continue;
+		e = diag_error(m->diags, r->arrow,
+		               "failed items of '%s' are %s, but input '%s' of '%s' takes %s",
+		               plan_shown(m, stage), type, in->name, plan_shown(m, r->stage),
+		               in->type);
+		diag_note(m->diags, e, m->drafts[stage].on_error_span, "'%s' is named here",
+		          m->plan->queues[queue].name);
+	}
+}
+
 bool plan_types(struct make *m)
 {
 	struct plan *plan = m->plan;
@@ -193,6 +217,8 @@ bool plan_types(struct make *m)
 	for (i = 0; i < plan->n_stages; i++) {
 		struct plan_stage *s = &plan->stages[i];
 
+		if (s->dead_queue != PLAN_NONE)
+			check_dead(m, i);
 		for (k = 0; s->desc && k < s->desc->n_outputs; k++) {
 			type = sent(m, i, k);
 			s->outputs[k].type = type ? type : any;

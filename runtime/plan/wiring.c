@@ -38,24 +38,25 @@ static bool has(const struct plan_ref *refs, const struct lang_group *group,
 	return false;
 }
 
+/* All inputs or all outputs of a stage are looked at as wired. */
+static void touch_stage(struct make *m, uint32_t stage, bool input)
+{
+	const struct pc_stage_desc *desc = m->plan->stages[stage].desc;
+	struct plan_port *ports = input ? m->drafts[stage].in : m->drafts[stage].out;
+	uint32_t n = !desc ? 0 : input ? desc->n_inputs : desc->n_outputs;
+
+	for (uint32_t i = 0; i < n; i++)
+		ports[i].touched = true;
+}
+
 static void touch(struct make *m, const struct plan_ref *refs, const struct lang_group *group,
                   bool input)
 {
-	for (size_t i = 0; i < group->n_ends; i++) {
-		const struct pc_stage_desc *desc;
-		struct plan_port *ports;
-		uint32_t n;
-
+	for (size_t i = 0; i < group->n_ends; i++)
 		if (refs[i].kind == KIND_QUEUE)
 			m->queue_drafts[refs[i].index].suspect = true;
-		if (refs[i].kind != KIND_STAGE)
-			continue;
-		desc = m->plan->stages[refs[i].index].desc;
-		ports = input ? m->drafts[refs[i].index].in : m->drafts[refs[i].index].out;
-		n = !desc ? 0 : input ? desc->n_inputs : desc->n_outputs;
-		for (uint32_t k = 0; k < n; k++)
-			ports[k].touched = true;
-	}
+		else if (refs[i].kind == KIND_STAGE)
+			touch_stage(m, refs[i].index, input);
 }
 
 /* The ports that the arrow leads to; *ret_n of them. NULL: out of memory. */
@@ -74,12 +75,13 @@ static struct plan_target *targets_of(struct make *m, struct arrow *a, size_t *r
 		t->end = &a->to->ends[i];
 		if (!plan_port_in(m, t->stage, t->end, a->last, &t->port)) {
 			a->wrong = true;
+			touch_stage(m, t->stage, false);
 			continue;
 		}
 		p = &m->drafts[t->stage].in[t->port];
 		if (p->arrow == a->number) {
 			diag_error(m->diags, t->end->span, "this arrow leads to '%s' twice",
-			           m->plan->stages[t->stage].name);
+			           plan_shown(m, t->stage));
 			continue;
 		}
 		p->arrow = a->number;
@@ -101,6 +103,7 @@ static void read_named(struct make *m, struct arrow *a, const struct plan_target
 /* Everything that the arrow puts, into queues with a name and the one without. */
 static void write_all(struct make *m, struct arrow *a, uint32_t unnamed)
 {
+	size_t n_to = has(a->to_refs, a->to, KIND_QUEUE) ? a->to->n_ends : 0;
 	uint32_t stage, port;
 
 	for (size_t i = 0; i < a->from->n_ends; i++) {
@@ -109,11 +112,12 @@ static void write_all(struct make *m, struct arrow *a, uint32_t unnamed)
 		stage = a->from_refs[i].index;
 		if (!plan_port_out(m, stage, &a->from->ends[i], a->first, &port)) {
 			a->wrong = true;
+			touch_stage(m, stage, true);
 			continue;
 		}
 		if (unnamed != PLAN_NONE)
 			plan_link_write(m, stage, port, unnamed, a->span);
-		for (size_t k = 0; k < a->to->n_ends; k++)
+		for (size_t k = 0; k < n_to; k++)
 			if (a->to_refs[k].kind == KIND_QUEUE)
 				plan_link_write(m, stage, port, a->to_refs[k].index, a->span);
 	}
