@@ -52,12 +52,7 @@ while [ "$n" -lt "$blocks" ]; do
 	n=$((n + 1))
 	case $(cat $n.kind) in
 	file)
-		name=$(cat $n.name)
-		if [ -e "$copy/$name" ]; then
-			same "$name in the README is the tree's $name" "$n.body" "$copy/$name"
-		else
-			cp $n.body "$copy/$name"
-		fi
+		cp $n.body "$copy/$(cat $n.name)"
 		;;
 	sh)
 		title=$(sed -n '1{s/#.*//;p}' $n.body)
