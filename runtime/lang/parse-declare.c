@@ -152,11 +152,11 @@ static bool join(struct parse *p, uint32_t begin)
 	return ok;
 }
 
-bool parse_declaration(struct parse *p, enum token_statement statement)
+bool parse_declaration(struct parse *p, enum token_statement statement, bool has_word)
 {
 	uint32_t begin = p->file.at;
 
-	if (statement != TOKEN_WIRE)
+	if (statement != TOKEN_WIRE && has_word)
 		p->file.at++;
 	switch (statement) {
 	case TOKEN_PARAM:

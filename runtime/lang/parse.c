@@ -9,44 +9,57 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEVELS_MAX = 64, INCLUDES_MAX = 1000 };
+enum { LEVELS_MAX = 64, INCLUDES_MAX = 1000, SHOWN_MAX = 40 };
 
-/* "stag x = y()", "x = y()": a statement whose first word is wrong or missing. True: reported. */
-static bool misspelt(struct parse *p)
+/* "x = y()": the word before it was forgotten. Goes on as if it stood there, so that x is known. */
+static bool forgotten(struct parse *p)
 {
 	uint32_t i = p->file.at;
-	struct near near;
+	const struct token *behind = &p->file.tokens.list[i + 2];
+	bool call = behind->kind == TOKEN_WORD && behind[1].kind == TOKEN_OPEN;
+	enum token_statement which = call ? TOKEN_STAGE : TOKEN_PARAM;
 	size_t size;
 	const char *text = parse_token_text(p, i, &size);
-	enum token_kind second = parse_peek_second(p);
-	int shown = size > 40 ? 40 : (int)size;
+	int shown = size > SHOWN_MAX ? SHOWN_MAX : (int)size;
 
-	if (second == TOKEN_EQUALS) {
-		const struct token *behind = &p->file.tokens.list[i + 2];
-		bool call = behind->kind == TOKEN_WORD && behind[1].kind == TOKEN_OPEN;
+	parse_mistake(p, parse_token_span(p, i), "'%.*s = ...' is no statement", shown, text);
+	parse_hint(p, "did you mean '%s %.*s = ...'?", token_statements[which], shown, text);
+	return parse_declaration(p, which, false);
+}
 
-		parse_mistake(p, parse_token_span(p, i), "'%.*s = ...' is no statement", shown,
-		              text);
-		parse_hint(p, "did you mean '%s %.*s = ...'?", call ? "stage" : "param", shown,
-		           text);
-		return true;
-	}
-	if (second != TOKEN_WORD && second != TOKEN_STRING)
-		return false;
-	near = (struct near)NEAR_INIT(text, size);
-	for (enum token_statement s = TOKEN_PARAM; s <= TOKEN_SHARED; s++)
+/* "stag x = y()": true when it was reported; *ret_ok as the statement that was meant. */
+static bool misspelt(struct parse *p, bool *ret_ok)
+{
+	uint32_t i = p->file.at;
+	enum token_statement meant = TOKEN_WIRE;
+	size_t size;
+	const char *text = parse_token_text(p, i, &size);
+	struct near near = NEAR_INIT(text, size);
+
+	for (enum token_statement s = TOKEN_PARAM; s <= TOKEN_SHARED; s++) {
+		unsigned before = near.distance;
+
 		near_offer(&near, token_statements[s]);
-	if (!near.best)
+		if (near.distance < before)
+			meant = s;
+	}
+	if (meant == TOKEN_WIRE)
 		return false;
-	parse_mistake(p, parse_token_span(p, i), "there is no statement '%.*s'", shown, text);
+	parse_mistake(p, parse_token_span(p, i), "there is no statement '%.*s'",
+	              size > SHOWN_MAX ? SHOWN_MAX : (int)size, text);
 	parse_hint(p, "did you mean '%s'?", near.best);
+	/* Only where nothing speaks against it: else the guess would bring further messages. */
+	*ret_ok = p->file.tokens.list[i + 2].kind == TOKEN_EQUALS &&
+	          (meant == TOKEN_STAGE || meant == TOKEN_PARAM || meant == TOKEN_SHARED);
+	*ret_ok = *ret_ok && parse_declaration(p, meant, true);
 	return true;
 }
 
 static bool statement(struct parse *p)
 {
-	enum token_kind kind = parse_peek(p);
+	enum token_kind kind = parse_peek(p), second = parse_peek_second(p);
 	enum token_statement which;
+	bool ok;
 
 	if (kind != TOKEN_WORD) {
 		parse_expected(p, "a statement");
@@ -55,9 +68,12 @@ static bool statement(struct parse *p)
 		return false;
 	}
 	which = token_statement(&p->file.tokens, p->file.at);
-	if (which == TOKEN_WIRE && misspelt(p))
-		return false;
-	return parse_declaration(p, which);
+	if (which == TOKEN_WIRE && second == TOKEN_EQUALS)
+		return forgotten(p);
+	if (which == TOKEN_WIRE && (second == TOKEN_WORD || second == TOKEN_STRING) &&
+	    misspelt(p, &ok))
+		return ok;
+	return parse_declaration(p, which, true);
 }
 
 static bool parse_file(struct parse *p, uint32_t source, const struct parse_file *includer)

@@ -113,7 +113,8 @@ bool parse_wire(struct parse *p);
 
 /* -------------------------------------------------------------------------- parse*.c --- */
 
-bool parse_declaration(struct parse *p, enum token_statement statement);
+/* has_word: the statement's word stands at its beginning, and was not forgotten. */
+bool parse_declaration(struct parse *p, enum token_statement statement, bool has_word);
 /* A text that an include line asks for. */
 bool parse_include(struct parse *p, const struct lang_value *path);
 /* Without a tree, params and includes: whether the text is right as far as it goes alone. */
