@@ -42,8 +42,6 @@ static void commit(struct replica *r)
 
 static enum act end(struct replica *r)
 {
-	bool daemon = r->stage->plan->daemon;
-
 	/* What nobody took is abandoned, and so are the items it came from. */
 	output_abandon(r);
 	commit(r);
@@ -51,13 +49,8 @@ static enum act end(struct replica *r)
 	item_cache_settle(r->cache);
 	waiting_cancel(r);
 	for (uint32_t i = 0; i < r->n_outputs; i++)
-		for (uint32_t k = 0; k < r->outputs[i].n_lanes; k++) {
-			struct place *p = r->outputs[i].lanes[k].place;
-
-			if (!daemon || p->daemon_only)
-				pc_queue_writer_end(p->queue);
-			place_writer_end(p, daemon);
-		}
+		for (uint32_t k = 0; k < r->outputs[i].n_lanes; k++)
+			place_writer_end(r->outputs[i].lanes[k].place, r->stage);
 	for (uint32_t i = 0; i < r->stage->desc->n_inputs; i++)
 		place_reader_end(r->inputs[i].place);
 	r->phase = PHASE_ENDED;

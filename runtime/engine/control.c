@@ -73,6 +73,9 @@ static void handle(struct message *m)
 		place_drained(
 			(struct place *)(void *)((char *)m - offsetof(struct place, message)));
 		break;
+	case MESSAGE_QUIET:
+		loop_quiet((struct loop *)(void *)((char *)m - offsetof(struct loop, message)));
+		break;
 	case MESSAGE_WAKE:
 		wake_arm(
 			(struct replica *)(void *)((char *)m - offsetof(struct replica, wake)));

@@ -35,6 +35,32 @@ static void create_lane(struct replica *r, struct lane *lane, struct place *p)
 		atomic_fetch_add_explicit(&p->writers, 1, memory_order_relaxed);
 }
 
+/* Who keeps a queue open: its non-daemon writers, else its daemons; of a feedback queue, those
+ * outside the cycle and the cycle as a whole (loop.c). */
+struct writers {
+	uint32_t workers, daemons, inside;
+};
+
+static void count_writers(const struct replica *r, struct writers *writers)
+{
+	for (uint32_t o = 0; o < r->n_outputs; o++)
+		for (uint32_t l = 0; l < r->outputs[o].n_lanes; l++) {
+			struct place *p = r->outputs[o].lanes[l].place;
+			struct writers *w = &writers[p - r->engine->places];
+
+			if (r->stage->plan->daemon)
+				w->daemons++;
+			else if (loop_inside(r->stage, p))
+				w->inside++;
+			else
+				w->workers++;
+			/* relaxed: no other thread yet */
+			if (p->loop && p->loop != r->stage->loop && !r->stage->plan->daemon)
+				atomic_fetch_add_explicit(&p->loop->outside, 1,
+				                          memory_order_relaxed);
+		}
+}
+
 static uint32_t parts(const struct place *p)
 {
 	uint32_t n = 0;
@@ -161,24 +187,21 @@ static int create_stages(struct engine *e)
 	return PC_OK;
 }
 
-/* After the stages: they have counted themselves as writers and readers. */
-static int create_queue(struct place *p, uint32_t daemon_lanes)
+/* After the stages: they have counted themselves as readers. */
+static int create_queue(struct place *p, const struct writers *w)
 {
-	/* relaxed, both: no other thread yet */
-	uint32_t writers = atomic_load_explicit(&p->writers, memory_order_relaxed);
-	uint32_t readers =
-		atomic_load_explicit(&p->readers, memory_order_relaxed); /* likewise */
 	struct pc_queue_options options = {
 		.size = sizeof(options),
 		.capacity = p->plan->capacity,
 		.full = p->plan->full,
-		.readers = readers,
+		/* relaxed: no other thread yet */
+		.readers = atomic_load_explicit(&p->readers, memory_order_relaxed),
 		.drop = place_drop,
 		.drop_user = p,
 	};
 
-	p->daemon_only = writers == 0;
-	options.writers = writers ? writers : daemon_lanes;
+	p->daemon_only = w->workers + w->inside == 0;
+	options.writers = p->daemon_only ? w->daemons : w->workers + (w->inside ? 1 : 0);
 	return pc_queue_create(&p->queue, &options);
 }
 
@@ -194,24 +217,18 @@ static void point_at_queues(struct replica *r)
 
 static int create_queues(struct engine *e)
 {
-	uint32_t *daemon_lanes = array(e->n_places, sizeof(*daemon_lanes));
-	int rc = daemon_lanes ? PC_OK : PC_NOMEM;
+	struct writers *writers = array(e->n_places, sizeof(*writers));
+	int rc = writers ? loop_find(e) : PC_NOMEM;
 
-	for (uint32_t i = 0; i < e->plan->n_stages && !rc; i++) {
-		const struct stage *s = &e->stages[i];
-
-		for (uint32_t k = 0; k < s->plan->replicas && s->plan->daemon; k++)
-			for (uint32_t o = 0; o < s->replicas[k].n_outputs; o++)
-				for (uint32_t l = 0; l < s->replicas[k].outputs[o].n_lanes; l++)
-					daemon_lanes[s->replicas[k].outputs[o].lanes[l].place -
-					             e->places]++;
-	}
+	for (uint32_t i = 0; i < e->plan->n_stages && !rc; i++)
+		for (uint32_t k = 0; k < e->plan->stages[i].replicas; k++)
+			count_writers(&e->stages[i].replicas[k], writers);
 	for (uint32_t i = 0; i < e->n_places && !rc; i++)
-		rc = create_queue(&e->places[i], daemon_lanes[i]);
+		rc = create_queue(&e->places[i], &writers[i]);
 	for (uint32_t i = 0; i < e->plan->n_stages && !rc; i++)
 		for (uint32_t k = 0; k < e->plan->stages[i].replicas; k++)
 			point_at_queues(&e->stages[i].replicas[k]);
-	free(daemon_lanes);
+	free(writers);
 	return rc;
 }
 
@@ -499,6 +516,12 @@ void engine_destroy(struct engine *e)
 	free(e->places);
 	free(e->joins);
 	free(e->sections);
+	while (e->loops) {
+		struct loop *next = e->loops->next;
+
+		free(e->loops);
+		e->loops = next;
+	}
 	item_cache_set_current(NULL);
 	if (e->items) {
 		item_cache_fini(&e->control_cache);

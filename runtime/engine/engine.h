@@ -33,7 +33,7 @@ struct stage;
 /* ------------------------------------------------------------- a queue at run time --- */
 
 /* A message to the control thread, embedded in what it is about. */
-enum message_kind { MESSAGE_ENDED, MESSAGE_DRAINED, MESSAGE_WAKE };
+enum message_kind { MESSAGE_ENDED, MESSAGE_DRAINED, MESSAGE_QUIET, MESSAGE_WAKE };
 
 struct message {
 	struct message *next;
@@ -47,6 +47,7 @@ struct place {
 		*next_part; /* [start] the queue of the next replica of a by= stage, or NULL */
 	struct engine *engine;
 	struct pc_queue *queue;
+	struct loop *loop;           /* [start] a stage of this cycle reads it; or NULL */
 	bool tracked;                /* [start] somebody waits until it is drained */
 	_Atomic uint64_t unfinished; /* [any] items put and not yet done; when tracked */
 	bool daemon_only;            /* [start] all its writers are daemons */
@@ -196,6 +197,7 @@ struct stage {
 	struct replica *replicas;
 	struct section *section; /* NULL: not critical */
 	struct order *order;     /* NULL: what is emitted leaves as it comes */
+	struct loop *loop;       /* the cycle that it is part of, or NULL */
 	uint32_t *joins;         /* [start] joins that wait for its end */
 	uint32_t n_joins;
 	uint32_t live;        /* [control] replicas that have not ended */
@@ -208,6 +210,16 @@ struct join {
 	bool passed;        /* [control] */
 	uint32_t *joins;    /* [start] joins that wait for this one */
 	uint32_t n_joins;
+};
+
+/* A cycle of the graph: see loop.c. */
+struct loop {
+	struct engine *engine;
+	struct loop *next;
+	_Atomic uint64_t in_flight; /* [any] items put where the cycle reads, and not done */
+	_Atomic uint32_t outside;   /* [any] live lanes into it from stages outside */
+	bool closed;                /* [control] */
+	struct message message;
 };
 
 /* The order of an `ordered` stage: see order.c. */
@@ -267,6 +279,7 @@ struct engine {
 	uint32_t n_places;
 	struct join *joins;
 	struct section *sections;
+	struct loop *loops;
 	struct pool pool;
 	_Atomic uint32_t awake; /* replicas that are not idle; 0 and not at the end: deadlock */
 
@@ -327,7 +340,7 @@ bool output_arm(struct replica *r);              /* true: asleep until there is 
 /* place.c, [any] */
 void place_put(struct place *p, size_t n);  /* before the items go in */
 void place_done(struct place *p, size_t n); /* when they are done with */
-void place_writer_end(struct place *p, bool daemon);
+void place_writer_end(struct place *p, const struct stage *s);
 void place_reader_end(struct place *p);
 void place_drop(void *place, void *item); /* a queue's drop callback */
 
@@ -354,6 +367,14 @@ bool task_settle(struct replica *r, enum act act); /* [replica] true: it is read
 /* section.c */
 bool section_enter(struct section *s, struct replica *r); /* false: left waiting there */
 void section_leave(struct section *s);
+
+/* loop.c */
+int loop_find(struct engine *e); /* [start] */
+bool loop_inside(const struct stage *s, const struct place *p);
+void loop_put(struct loop *loop, size_t n);
+void loop_done(struct loop *loop, size_t n);
+void loop_outside_end(struct loop *loop);
+void loop_quiet(struct loop *loop); /* [control] */
 
 /* order.c, [replica] */
 bool order_try(struct order *o); /* false: somebody is taking now */

@@ -53,9 +53,19 @@ void join_place_drained(struct engine *e, struct place *p)
 	count_down(e, p->joins, p->n_joins);
 }
 
-/* Joins that wait for nothing pass at once; `start` is one of them. */
+/* Joins that wait for nothing pass at once; `start` is one of them. Likewise what is drained, or
+ * quiet, because nobody will ever write to it. */
 void join_begin(struct engine *e)
 {
+	for (struct loop *loop = e->loops; loop; loop = loop->next)
+		/* relaxed: nothing has been started yet */
+		if (atomic_load_explicit(&loop->outside, memory_order_relaxed) == 0)
+			loop_quiet(loop);
+	for (uint32_t i = 0; i < e->n_places; i++)
+		/* relaxed: as above */
+		if (e->places[i].tracked &&
+		    atomic_load_explicit(&e->places[i].writers, memory_order_relaxed) == 0)
+			control_post(e, &e->places[i].message);
 	for (uint32_t i = 0; i < e->plan->n_joins; i++) {
 		const struct plan_join *plan = e->joins[i].plan;
 

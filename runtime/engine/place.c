@@ -14,6 +14,8 @@
 
 void place_put(struct place *p, size_t n)
 {
+	if (p->loop)
+		loop_put(p->loop, n);
 	if (p->tracked)
 		/* relaxed: the writer is counted in `writers` until after its last put */
 		atomic_fetch_add_explicit(&p->unfinished, n, memory_order_relaxed);
@@ -21,15 +23,25 @@ void place_put(struct place *p, size_t n)
 
 void place_done(struct place *p, size_t n)
 {
-	if (!p->tracked || n == 0)
+	if (n == 0)
+		return;
+	if (p->loop)
+		loop_done(p->loop, n);
+	if (!p->tracked)
 		return;
 	if (atomic_fetch_sub_explicit(&p->unfinished, n, memory_order_seq_cst) == n /* P1 */ &&
 	    atomic_load_explicit(&p->writers, memory_order_seq_cst) == 0 /* P4 */)
 		control_post(p->engine, &p->message);
 }
 
-void place_writer_end(struct place *p, bool daemon)
+void place_writer_end(struct place *p, const struct stage *s)
 {
+	bool daemon = s->plan->daemon;
+
+	if ((!daemon || p->daemon_only) && !loop_inside(s, p))
+		pc_queue_writer_end(p->queue);
+	if (p->loop && s->loop != p->loop && !daemon)
+		loop_outside_end(p->loop);
 	if (!daemon &&
 	    atomic_fetch_sub_explicit(&p->writers, 1, memory_order_seq_cst) == 1 /* P3 */ &&
 	    p->tracked &&

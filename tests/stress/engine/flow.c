@@ -440,6 +440,59 @@ static void by_key(uint32_t replicas, uint32_t capacity, const char *what)
 	free(g);
 }
 
+/* Halves its number and sends it round again until it is 0: each item goes round log2 times. */
+static int halve_process(struct pc_stage *st, void *state, struct pc_item *item)
+{
+	struct number number;
+
+	(void)state;
+	memcpy(&number, item->data, sizeof(number));
+	if (number.value == 0)
+		return pc_pass(st, 1, item);
+	number.value /= 2;
+	return pc_emit_copy(st, 0, &number, sizeof(number));
+}
+
+static const struct pc_stage_desc halve_desc = {.name = "halve",
+                                                .inputs = any,
+                                                .n_inputs = 1,
+                                                .outputs = any,
+                                                .n_outputs = 2,
+                                                .state_size = 8,
+                                                .process = halve_process};
+
+/* source -> round -> halve -> back -> pass -> round; halve.done -> sink */
+static void feedback(uint32_t replicas, const char *what)
+{
+	struct graph *g = malloc(sizeof(*g));
+	struct source settings = {0, 200, 1, 0, 0};
+	struct sink none = {0};
+	struct mid nothing = {0};
+	struct plan_stage *halve, *mid;
+	struct plan_queue *round, *back, *done;
+	int rc;
+
+	reset();
+	graph_init(g);
+	round = graph_queue(g, "round", 1024);
+	back = graph_queue(g, "back", 16);
+	done = graph_queue(g, "done", 16);
+	round->feedback = true;
+	graph_write(g, graph_stage(g, "source", &source_desc, &settings, 2), 0, round);
+	halve = graph_stage(g, "halve", &halve_desc, &none, replicas);
+	graph_read(g, halve, 0, round);
+	graph_write(g, halve, 0, back);
+	graph_write(g, halve, 1, done);
+	mid = graph_stage(g, "mid", &mid_desc, &nothing, replicas);
+	graph_read(g, mid, 0, back);
+	graph_write(g, mid, 0, round);
+	graph_read(g, graph_stage(g, "sink", &sink_desc, &none, 1), 0, done);
+	rc = result(g, graph_run(g, 2));
+	report(rc == PC_OK && seen.count == 400 && seen.sum == 0 && seen.finished == 1, what);
+	graph_fini(g);
+	free(g);
+}
+
 /* A consumer that has had enough ends its producers. */
 static void early_end(void)
 {
@@ -791,6 +844,8 @@ int main(int argc, char **argv)
 	ordered(&uneven_blocking_desc, 4, 16, "ordered, on own threads");
 	by_key(4, 64, "by: the same key always comes to the same replica");
 	by_key(7, 1, "by, seven replicas, capacity 1");
+	feedback(1, "a cycle ends when nothing goes round any more");
+	feedback(3, "a cycle with replicas");
 	early_end();
 	two_inputs();
 	policies(PLAN_FAIL, &mid_desc, "on_error=fail stops the graph and says why");
