@@ -28,9 +28,9 @@
  *   I1  The slots that are not 0 and those covered by a BUSY or POISON are exactly 0 … T-1,
  *       because a slot is claimed only by a CAS from 0 after every slot before it was seen
  *       claimed. T and head never go back, and head <= T.
- *   I2  hint <= T; head_seen <= head; so what a putter computes from them errs towards "full".
- *   I3  T - head <= capacity: the claim of [p, p+k) succeeds only at p = T, and then
- *       p + k - head <= p + k - head_seen <= capacity.
+ *   I2  hint <= T, and limit <= head + capacity, for it was computed from a head of the past; so
+ *       what a putter concludes from them errs towards "look again".
+ *   I3  T - head <= capacity: the claim of [p, p+k) succeeds only at p = T, and p + k <= limit.
  *   I4  A batch lies in one segment, so a control word never points over a segment's end.
  *   I5  Whatever can reach a retired segment is in a read section that began before the segment
  *       was handed to call_rcu: tail_segment is moved past a segment before that, and segments
@@ -144,7 +144,7 @@ struct pc_queue {
 	/* putters */
 	alignas(QUEUE_LINE) _Atomic(struct segment *) tail_segment;
 	_Atomic uint64_t tail_hint;
-	_Atomic uint64_t head_seen;
+	_Atomic uint64_t limit; /* puts below this position need not look at head */
 	_Atomic uint64_t high_water;
 	_Atomic uint64_t high_check; /* depth from which a put looks at head for high_water */
 	_Atomic uint64_t retired;    /* bytes waiting for a grace period | QUEUE_ALIVE */
@@ -184,6 +184,7 @@ _Static_assert(sizeof(struct pc_queue) == 7 * QUEUE_LINE, "idle queue: 448 bytes
 
 /* put.c: as many as fit; PC_OK when all are in, else PC_FULL, PC_CLOSED, PC_NOMEM. */
 int put_some(struct pc_queue *queue, void *const *items, size_t n, size_t *ret_put);
+int put_one(struct pc_queue *queue, void *item);
 uint64_t put_position(struct pc_queue *queue); /* T */
 bool put_ready(struct pc_queue *queue);        /* a put would not say PC_FULL */
 void put_seal(struct pc_queue *queue);
@@ -191,6 +192,7 @@ void put_seal(struct pc_queue *queue);
 /* take.c: PC_OK, PC_EMPTY, PC_CLOSED. */
 int take_some(struct pc_queue *queue, void **items, size_t max, size_t *ret_taken,
               unsigned *ret_version);
+int take_one(struct pc_queue *queue, void **ret_item);
 bool take_ready(struct pc_queue *queue);     /* a take would not say PC_EMPTY */
 bool take_skip(struct pc_queue *queue);      /* head stood on a poisoned batch: stepped over */
 bool take_is_closed(struct pc_queue *queue); /* head stands on the seal */

@@ -98,63 +98,64 @@ static int append(struct pc_queue *queue, struct segment *segment)
 	return PC_OK;
 }
 
-/* Free places behind position p, as far as is known; looks at the takers' line only when that
- * would be fewer than wanted. */
-static inline uint64_t room(struct pc_queue *queue, uint64_t position, uint64_t wanted)
+/* Look at the takers' line: how many of the `wanted` places behind `position` are free? It costs
+ * a cache line from the takers, so what is seen is good for all puts below `limit`.
+ *
+ * The same look notes how deep the queue is. While it deepens, every put looks; a look that finds
+ * nothing new raises the depth at which to look again, by 64 above the deepest at the most. */
+static uint64_t look_at_head(struct pc_queue *queue, uint64_t position, uint64_t wanted)
 {
-	/* relaxed: any value it ever had is a head of the past, which errs towards full (I2) */
-	uint64_t seen = atomic_load_explicit(&queue->head_seen, memory_order_relaxed);
-
-	if (position + wanted - seen > queue->capacity) {
-		seen = atomic_load_explicit(&queue->head, memory_order_seq_cst) >>
-		       1; /* S2, W1 */
-		/* relaxed: see above */
-		atomic_store_explicit(&queue->head_seen, seen, memory_order_relaxed);
-		/* Others may have filled, and takers emptied, our position meanwhile. */
-		if (seen > position)
-			return queue->capacity;
-	}
-	return position - seen >= queue->capacity ? 0 : queue->capacity - (position - seen);
-}
-
-/* The queue may never have been so deep. Looking at head costs a cache line from the takers, so
- * a look that finds nothing new raises the depth at which to look again, by 64 at the most. */
-static void note_depth(struct pc_queue *queue, uint64_t end)
-{
-	uint64_t head = atomic_load_explicit(&queue->head, memory_order_acquire) >> 1; /* S2 */
-	uint64_t depth = end > head ? end - head : 0;
+	uint64_t head =
+		atomic_load_explicit(&queue->head, memory_order_seq_cst) >> 1; /* S2, W1 */
 	/* relaxed, here and below: figures */
 	uint64_t high = atomic_load_explicit(&queue->high_water, memory_order_relaxed);
 	/* relaxed: see above */
 	uint64_t check = atomic_load_explicit(&queue->high_check, memory_order_relaxed);
+	uint64_t used, depth;
 
+	/* Others have filled our position, and takers emptied it: the claim will fail. */
+	if (head > position)
+		return wanted;
+	used = position - head;
+	if (used >= queue->capacity)
+		return 0;
+	if (wanted > queue->capacity - used)
+		wanted = queue->capacity - used;
+	depth = used + wanted;
 	if (depth > high) {
-		/* relaxed: see above */
+		check = depth;
 		while (depth > high && !atomic_compare_exchange_weak_explicit(
 					       &queue->high_water, &high, depth,
 					       memory_order_relaxed, /* relaxed: see above */
 					       memory_order_relaxed))
 			;
-		check = depth;
 	} else {
 		check = check < 4 ? 8 : 2 * check;
 		check = check < high + 64 ? check : high + 64;
+		check = check < queue->capacity ? check : queue->capacity;
 	}
 	/* relaxed: see above */
 	atomic_store_explicit(&queue->high_check, check, memory_order_relaxed);
-	/* relaxed: a head of the past (I2) */
-	atomic_store_explicit(&queue->head_seen, head, memory_order_relaxed);
+	/* relaxed: any limit that ever was is right (I2) */
+	atomic_store_explicit(&queue->limit, head + (check > depth ? check : depth),
+	                      memory_order_relaxed);
+	return wanted;
+}
+
+/* How many of `wanted` places behind `position` are free. */
+static inline uint64_t room(struct pc_queue *queue, uint64_t position, uint64_t wanted)
+{
+	/* relaxed: any limit that ever was is right (I2) */
+	if (LIKELY(position + wanted <=
+	           atomic_load_explicit(&queue->limit, memory_order_relaxed)))
+		return wanted;
+	return look_at_head(queue, position, wanted);
 }
 
 static inline void claimed(struct pc_queue *queue, uint64_t end)
 {
 	QUEUE_STEP(STEP_PUT_CLAIMED);
 	atomic_store_explicit(&queue->tail_hint, end, memory_order_release); /* S3 */
-	/* relaxed, both: figures, and a head of the past */
-	if (UNLIKELY(end - atomic_load_explicit(&queue->head_seen, memory_order_relaxed) >
-	             /* relaxed: a figure */
-	             atomic_load_explicit(&queue->high_check, memory_order_relaxed)))
-		note_depth(queue, end);
 }
 
 /* Claim k slots at once, fill them, make them all visible together. False: not claimed, or
@@ -205,48 +206,46 @@ static int cross(struct pc_queue *queue, struct cursor *at)
 	return PC_OK;
 }
 
-static inline int put_at(struct pc_queue *queue, struct cursor *at, void *const *items,
-                         size_t n, size_t *ret_put)
+__attribute__((noinline)) static int put_at(struct pc_queue *queue, struct cursor at,
+                                            void *const *items, size_t n, size_t *ret_put)
 {
 	unsigned poisoned = 0;
 	size_t put = 0;
 	int rc = PC_OK;
 
 	while (put < n) {
-		uint64_t k = n - put;
-		uint64_t free_places, rest;
+		uint64_t k, rest;
 
-		if (UNLIKELY(walk(at) == WORD_SEAL)) {
+		if (UNLIKELY(walk(&at) == WORD_SEAL)) {
 			rc = PC_CLOSED;
 			break;
 		}
-		if (UNLIKELY(at_end(at))) {
-			rc = cross(queue, at);
+		if (UNLIKELY(at_end(&at))) {
+			rc = cross(queue, &at);
 			if (rc != PC_OK)
 				break;
 			continue;
 		}
-		free_places = room(queue, at->position, k);
-		if (UNLIKELY(free_places == 0)) {
+		k = room(queue, at.position, n - put);
+		if (UNLIKELY(k == 0)) {
 			rc = PC_FULL;
 			break;
 		}
-		rest = at->segment->base + at->segment->size - at->position;
-		k = k < free_places ? k : free_places;
+		rest = at.segment->base + at.segment->size - at.position;
 		k = k < rest ? k : rest;
 		QUEUE_STEP(STEP_PUT_CLAIM);
 		if (k >= 3 && poisoned < SINGLES_AFTER) {
-			if (!put_together(queue, at, items + put, k, &poisoned))
+			if (!put_together(queue, &at, items + put, k, &poisoned))
 				continue;
 		} else {
 			k = 1;
-			if (!claim(segment_slot(at->segment, at->position - at->segment->base),
+			if (!claim(segment_slot(at.segment, at.position - at.segment->base),
 			           (uintptr_t)items[put]))
 				continue;
-			claimed(queue, at->position + 1);
+			claimed(queue, at.position + 1);
 		}
 		put += k;
-		at->position += k;
+		at.position += k;
 	}
 	*ret_put = put;
 	return rc;
@@ -254,15 +253,49 @@ static inline int put_at(struct pc_queue *queue, struct cursor *at, void *const 
 
 int put_some(struct pc_queue *queue, void *const *items, size_t n, size_t *ret_put)
 {
-	struct cursor at;
 	int rc;
+
+	queue_rcu_lock();
+	QUEUE_STEP(STEP_PUT_START);
+	rc = put_at(queue, start(queue), items, n, ret_put);
+	queue_rcu_unlock();
+	if (*ret_put)
+		QUEUE_STEP(STEP_PUT_DONE);
+	return rc;
+}
+
+/* The common case, straight on: the hint is right, there is room, nobody is faster. */
+static inline bool put_fast(struct pc_queue *queue, struct cursor at, void *item)
+{
+	uint64_t offset = at.position - at.segment->base;
+	queue_slot *slot = segment_slot(at.segment, offset);
+
+	/* relaxed, the slot: only the claim counts; the limit: any that ever was is right (I2) */
+	if (UNLIKELY(offset >= at.segment->size) ||
+	    UNLIKELY(atomic_load_explicit(slot, memory_order_relaxed) != 0) ||
+	    /* relaxed: see above */
+	    UNLIKELY(at.position >= atomic_load_explicit(&queue->limit, memory_order_relaxed)))
+		return false;
+	QUEUE_STEP(STEP_PUT_CLAIM);
+	if (UNLIKELY(!claim(slot, (uintptr_t)item)))
+		return false;
+	claimed(queue, at.position + 1);
+	return true;
+}
+
+int put_one(struct pc_queue *queue, void *item)
+{
+	struct cursor at;
+	int rc = PC_OK;
+	size_t n;
 
 	queue_rcu_lock();
 	at = start(queue);
 	QUEUE_STEP(STEP_PUT_START);
-	rc = put_at(queue, &at, items, n, ret_put);
+	if (UNLIKELY(!put_fast(queue, at, item)))
+		rc = put_at(queue, at, &item, 1, &n);
 	queue_rcu_unlock();
-	if (*ret_put)
+	if (rc == PC_OK)
 		QUEUE_STEP(STEP_PUT_DONE);
 	return rc;
 }

@@ -156,11 +156,17 @@ static inline int put(struct pc_queue *queue, void *const *items, size_t n, size
 
 int pc_queue_put(struct pc_queue *queue, void *item, int64_t timeout_ns)
 {
-	size_t n;
+	size_t n = 0;
+	int rc;
 
 	if (UNLIKELY(!is_item(item)))
 		return PC_INVALID;
-	return put(queue, &item, 1, &n, timeout_ns);
+	rc = put_one(queue, item);
+	if (UNLIKELY(rc != PC_OK))
+		return put_slowly(queue, (void *[]){item}, 1, &n, timeout_ns, rc);
+	wait_changed(queue, SIDE_TAKE);
+	wait_pass_on(queue, SIDE_PUT);
+	return PC_OK;
 }
 
 int pc_queue_put_batch(struct pc_queue *queue, void *const *items, size_t n, size_t *ret_put,
@@ -173,11 +179,9 @@ int pc_queue_put_batch(struct pc_queue *queue, void *const *items, size_t n, siz
 	return put(queue, items, n, ret_put, timeout_ns);
 }
 
-static inline int take_now(struct pc_queue *queue, void **items, size_t max, size_t *ret_taken,
-                           unsigned *ret_version)
+/* What a take owes to others. */
+static inline int took(struct pc_queue *queue, int rc)
 {
-	int rc = take_some(queue, items, max, ret_taken, ret_version);
-
 	if (LIKELY(rc == PC_OK)) {
 		wait_changed(queue, SIDE_PUT);
 		wait_pass_on(queue, SIDE_TAKE);
@@ -200,22 +204,18 @@ static int take_slowly(struct pc_queue *queue, void **items, size_t max, size_t 
 		rc = wait_once(queue, SIDE_TAKE, timeout_ns, &deadline_ns);
 		if (rc != PC_OK)
 			return rc;
-		rc = take_now(queue, items, max, ret_taken, &version);
+		rc = took(queue, take_some(queue, items, max, ret_taken, &version));
 	} while (rc == PC_EMPTY);
 	return rc;
 }
 
 int pc_queue_take(struct pc_queue *queue, void **ret_item, int64_t timeout_ns)
 {
-	unsigned version;
 	size_t n;
-	void *item;
-	int rc = take_now(queue, &item, 1, &n, &version);
+	int rc = took(queue, take_one(queue, ret_item));
 
 	if (UNLIKELY(rc == PC_EMPTY))
-		rc = take_slowly(queue, &item, 1, &n, timeout_ns);
-	if (LIKELY(rc == PC_OK))
-		*ret_item = item;
+		rc = take_slowly(queue, ret_item, 1, &n, timeout_ns);
 	return rc;
 }
 
@@ -228,7 +228,7 @@ int pc_queue_take_batch(struct pc_queue *queue, void **items, size_t max, size_t
 	*ret_taken = 0;
 	if (max == 0)
 		return PC_INVALID;
-	rc = take_now(queue, items, max, ret_taken, &version);
+	rc = took(queue, take_some(queue, items, max, ret_taken, &version));
 	if (UNLIKELY(rc == PC_EMPTY))
 		rc = take_slowly(queue, items, max, ret_taken, timeout_ns);
 	return rc;
@@ -237,7 +237,7 @@ int pc_queue_take_batch(struct pc_queue *queue, void **items, size_t max, size_t
 int queue_take_batch_version(struct pc_queue *queue, void **items, size_t max,
                              size_t *ret_taken, unsigned *ret_version)
 {
-	return take_now(queue, items, max, ret_taken, ret_version);
+	return took(queue, take_some(queue, items, max, ret_taken, ret_version));
 }
 
 uint64_t queue_flip_version(struct pc_queue *queue, unsigned *ret_new_version)

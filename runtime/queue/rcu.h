@@ -47,6 +47,12 @@ extern _Thread_local bool queue_rcu_registered;
 #endif
 #include <urcu/urcu-memb.h>
 
+/* In a shared library each touch of the reader would be a call of __tls_get_addr, four to a
+ * section: put 16.5 -> 9.8 ns, take 12.8 -> 7.0 ns without. The price is 192 bytes of static TLS,
+ * which glibc keeps 1664 of for libraries that are opened late. */
+extern _Thread_local struct urcu_reader urcu_memb_reader
+	__attribute__((tls_model("initial-exec")));
+
 #define QUEUE_RCU_REGISTERED()      URCU_TLS(urcu_memb_reader).registered
 #define QUEUE_RCU_BEFORE_UNLOCK()   ((void)0)
 #define QUEUE_RCU_BEFORE_CALL(head) ((void)(head))

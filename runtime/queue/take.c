@@ -161,8 +161,8 @@ static inline size_t gather(const struct cursor *at, uintptr_t first, void **ite
 	return n;
 }
 
-static inline int take_in(struct pc_queue *queue, void **items, size_t max, size_t *ret_taken,
-                          unsigned *ret_version)
+__attribute__((noinline)) static int take_in(struct pc_queue *queue, void **items, size_t max,
+                                             size_t *ret_taken, unsigned *ret_version)
 {
 	for (;;) {
 		struct cursor at;
@@ -207,6 +207,53 @@ int take_some(struct pc_queue *queue, void **items, size_t max, size_t *ret_take
 	queue_rcu_unlock();
 	if (rc == PC_OK)
 		QUEUE_STEP(STEP_TAKE_CLAIMED);
+	return rc;
+}
+
+/* The common case, straight on: an item is there, and nobody is faster. */
+static inline bool take_fast(struct pc_queue *queue, void **ret_item)
+{
+	uint64_t head = atomic_load_explicit(&queue->head, memory_order_acquire); /* S2 */
+	struct segment *segment =
+		atomic_load_explicit(&queue->head_segment, memory_order_acquire); /* S4 */
+	uint64_t offset =
+		(head >> 1) - segment->base; /* huge when the segment is a later one */
+	uintptr_t word;
+
+	if (UNLIKELY(offset >= segment->size))
+		return false;
+	word = atomic_load_explicit(segment_slot(segment, offset),
+	                            memory_order_acquire); /* S1 */
+	if (UNLIKELY(word == 0) || UNLIKELY(word & 1))
+		return false;
+	QUEUE_STEP(STEP_TAKE_CLAIM);
+	if (UNLIKELY(!atomic_compare_exchange_strong_explicit(&queue->head, &head, /* S2, W1 */
+	                                                      head + 2, memory_order_seq_cst,
+	                                                      memory_order_acquire)))
+		return false;
+	*ret_item = (void *)word;
+	return true;
+}
+
+int take_one(struct pc_queue *queue, void **ret_item)
+{
+	int rc;
+	unsigned version;
+	void *item; /* *ret_item stays as it is unless something was taken */
+	size_t n;
+
+	queue_rcu_lock();
+	if (LIKELY(take_fast(queue, ret_item))) {
+		queue_rcu_unlock();
+		QUEUE_STEP(STEP_TAKE_CLAIMED);
+		return PC_OK;
+	}
+	rc = take_in(queue, &item, 1, &n, &version);
+	queue_rcu_unlock();
+	if (rc == PC_OK) {
+		QUEUE_STEP(STEP_TAKE_CLAIMED);
+		*ret_item = item;
+	}
 	return rc;
 }
 

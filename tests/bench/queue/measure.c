@@ -143,9 +143,14 @@ static void *produce(void *argument)
 	}
 	worker->sum = sum;
 	if (atomic_fetch_sub_explicit(&producing, 1, memory_order_acq_rel) == 1 &&
-	    workload->wait)
+	    workload->wait) {
+		/* all out first: not every queue keeps the order of different producers */
+		while (count_of(producers, workload->producers) !=
+		       count_of(consumers, workload->consumers))
+			sched_yield();
 		for (unsigned i = 0; i < workload->consumers; i++)
 			peer->put_wait(handle, (void *[]){END}, 1);
+	}
 	return NULL;
 }
 
