@@ -63,7 +63,7 @@ static int save(struct pc_stage *st, const struct buyer *s, json_t *db)
 	if (asprintf(&beside, "%s.new", s->db) < 0)
 		return pc_fail(st, "no memory for a file name");
 	fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	if (fd < 0 || json_dumpfd(db, fd, 0) != 0 || fsync(fd) != 0 ||
+	if (fd < 0 || json_dumpfd(db, fd, 0) != 0 || dprintf(fd, "\n") < 0 || fsync(fd) != 0 ||
 	    rename(beside, s->db) != 0)
 		pc_fail(st, "cannot write %s: %s", s->db, strerror(errno));
 	else

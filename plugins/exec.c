@@ -288,12 +288,15 @@ static int exec_process_batch(struct pc_stage *st, void *state, struct pc_item *
 	}
 	if (r == PC_OK && s->from >= 0)
 		r = take(st, s);
-	if (r == PC_END || (r == PC_OK && s->from < 0)) {
-		while ((r = drain(st, s)) == PC_AGAIN)
-			continue;
-		return r < 0 ? r : PC_END;
-	}
-	return r;
+	if (r != PC_END && !(r == PC_OK && s->from < 0))
+		return r;
+	while ((r = drain(st, s)) == PC_AGAIN)
+		continue;
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; i < n; i++)
+		pc_done(st);
+	return PC_END;
 }
 
 static int exec_finish(struct pc_stage *st, void *state)

@@ -26,7 +26,7 @@ is 'it ends well' "$status" 0
 both out >got
 same 'as the README shows it, from the root of the tree' got expected
 wrong=0
-for i in $(seq 1 20); do
+for _ in $(seq 1 20); do
 	run pcrun "$SOURCE/graphs/errors.txt" -D log="$log" -D top=0
 	both out >got
 	cmp -s got all || wrong=$((wrong + 1))

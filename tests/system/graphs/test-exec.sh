@@ -53,8 +53,18 @@ LC_ALL=C sort out >got
 same 'two writers' got expected
 
 # A program that neither reads nor ends is ended with the graph, its children too.
-run pcrun -e 'gen(count=1) -> exec("sleep 777 & echo started; wait") -> head(n=1) -> print'
+"$PCRUN" -e 'gen(count=1) -> exec("sleep 600 & echo $! >child; echo started; wait") -> print' >out 2>err &
+for _ in $(seq 1 500); do
+	[ ! -s out ] || break
+	sleep 0.02
+done
 same_text 'a program that would go on' out started
-is 'is ended' "$(pgrep -f 'sleep 777')" ''
+kill -TERM $!
+sleep 0.3
+kill -TERM $!
+wait $!
+is 'does not keep the graph from ending' $? 143
+ps -o stat= -p "$(cat child)" >state
+has_not 'and is ended with its children' state '^[^Z]'
 
 done_testing

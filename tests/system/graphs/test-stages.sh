@@ -99,7 +99,7 @@ seq 1 200000 >many
 e 'lines(path=many) -> count(order=key) -> print'
 LC_ALL=C sort many | sed 's/^/1 /' >expected
 same 'count: many different keys' out expected
-e 'lines(path=many) -> count(order=none) replicas=3 -> count(merge=true, order=key) -> print'
+e 'stage c = count(order=none) replicas=3; lines(path=many) -> c -> count(merge=true, order=key) -> print'
 same 'count: merged' out expected
 printf '3 a\n4 b c\n10 a\n0 z\n2  \n' >counts
 e 'lines(path=counts) -> count(merge=true) -> print'
@@ -109,7 +109,7 @@ same_text 'count: sums, keys with blanks' out '13 a
 printf '3 a\nx\n' >bad
 refused 'count: what cannot be merged' 'lines(path=bad) -> count(merge=true) -> print' \
 	'this is no line "COUNT KEY": x'
-e 'lines(path=bad) -> count(merge=true) on_error=skip -> print'
+e 'stage c = count(merge=true) on_error=skip; lines(path=bad) -> c -> print'
 same_text 'count: may be skipped' out '3 a'
 printf '99999999999999999999 a\n' >bad
 refused 'count: a number that is too big' 'lines(path=bad) -> count(merge=true) -> print' 'this is no line'
@@ -139,10 +139,7 @@ if [ -e "$PCRUN_PLUGIN_DIR/grep.so" ]; then
 	same_text 'grep: a named group' out 'a
 a
 c
-p
-x
-y
-z'
+p'
 	e 'lines(path=fruit) -> grep("(?<first>[a-z])([a-z]+)", group=2) -> print'
 	same_text 'grep: a numbered group' out 'pple
 nana
@@ -165,7 +162,7 @@ ie'
 	refused 'grep: blocks' 'stage r = lines(path=fruit); r.blocks -> grep("a") -> print' \
 		'grep looks at lines'
 	{ head -c 40 /dev/zero | tr '\0' a; echo; echo ab; } >hard
-	e 'lines(path=hard) -> grep("(*LIMIT_MATCH=100)(a+)+b") on_error=skip -> print'
+	e 'stage g = grep("(*LIMIT_MATCH=100)(a+)+[bc]") on_error=skip; lines(path=hard) -> g -> print'
 	same_text 'grep: gives up on an item that is too hard' out ab
 	has 'grep: and says so' err 'gave up matching'
 else

@@ -55,6 +55,7 @@ same 'edges: the first five' out five
 
 # Many replicas, many times: each block is counted exactly once.
 words "$visible" texts/edges >expected
+# shellcheck disable=SC2016
 sed 's/path=\$files/path=\$files, block=256/' "$SOURCE/graphs/wordcount.txt" >graph.txt
 wrong=0
 for i in $(seq 1 40); do

@@ -34,20 +34,18 @@ is 'another stage fails: status' "$status" 1
 same_text 'another stage fails: the old file stays' file old
 is 'and nothing else' "$(find . -name '*.pcrun-*')" ''
 mkfifo silent
-sleep 600 >silent &
-sleeper=$!
-{ "$PCRUN" -e 'lines -> write(file)' <silent 2>err; echo $? >status; } &
-for i in $(seq 1 500); do
+exec 4<>silent
+"$PCRUN" -e 'lines -> write(file)' <silent 2>err &
+for _ in $(seq 1 500); do
 	[ -z "$(find . -name 'file.pcrun-*')" ] || break
 	sleep 0.02
 done
 same_text 'while the graph runs, the old file is there' file old
-pid=$(find . -name 'file.pcrun-*' | sed 's/.*pcrun-\([0-9]*\)-.*/\1/')
-kill -KILL "$pid"
+kill -KILL $!
 wait $! 2>/dev/null
 same_text 'killed: the old file is there' file old
-kill $sleeper
 rm -f file.pcrun-*
+exec 4>&-
 
 # ---- append
 echo 0 >file
