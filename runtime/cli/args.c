@@ -242,6 +242,7 @@ static bool choose_command(struct reader *r)
 	near.wanted = a->files[0];
 	if (find_command(a->files[0])) {
 		a->command = find_command(a->files[0]);
+		a->named = true;
 		a->files++;
 		a->n_files--;
 		return true;
@@ -286,12 +287,11 @@ static bool check_fit(const struct reader *r)
 		return false;
 	}
 	if (n < c->least_files) {
-		say("pcrun %s: too few words: pcrun %s", c->name, c->usage);
+		say("%s is missing; usage: pcrun %s", c->missing, c->usage);
 		return false;
 	}
 	if (n > c->most_files) {
-		say("pcrun %s: '%s' is too much: pcrun %s", c->name, a->files[a->n_files - 1],
-		    c->usage);
+		say("'%s' is too much; usage: pcrun %s", a->files[a->n_files - 1], c->usage);
 		return false;
 	}
 	return true;

@@ -26,6 +26,7 @@ enum status {
 /* What was given on the command line. The strings are argv's. */
 struct args {
 	const struct command *command;
+	bool named; /* the command's word stood there */
 	const char **files;
 	size_t n_files;
 	const char *text; /* of -e; NULL: not given */
@@ -70,7 +71,8 @@ struct command {
 	int (*run)(const struct args *args);
 	unsigned options; /* bits; help and version are always taken */
 	size_t least_files, most_files;
-	const char *usage; /* behind "pcrun " */
+	const char *missing; /* what, when there are fewer */
+	const char *usage;   /* behind "pcrun " */
 	const char *summary;
 	const char *text; /* of `pcrun help NAME`, between usage and options */
 };

@@ -114,7 +114,7 @@ static int format_one(const struct args *args, const char *file)
 	text = read_all(file, &size);
 	if (!text)
 		return STATUS_USAGE;
-	r = pc_format_text(&made, file, text, size, &err);
+	r = pc_format_text(&made, strcmp(file, "-") == 0 ? "<stdin>" : file, text, size, &err);
 	if (r != PC_OK) {
 		say_error(err);
 		status = r == PC_WRONG ? STATUS_WRONG : STATUS_FAILED;

@@ -11,9 +11,7 @@ static int dispatch(const struct args *args)
 		return STATUS_OK;
 	}
 	if (args->help)
-		return help_print(args->n_files == 0 && args->command == &command_table[0]
-		                          ? NULL
-		                          : args->command);
+		return help_print(args->named ? args->command : NULL);
 	return args->command->run(args);
 }
 

@@ -1,0 +1,14 @@
+/* bad-name.c: a name that no graph can say. Built and refused by ../test-plugins-wrong.sh. */
+#include <pcrun/stage.h>
+
+static int drop(struct pc_stage *st, void *state, struct pc_item *item)
+{
+	(void)st;
+	(void)state;
+	(void)item;
+	return PC_OK;
+}
+
+static const struct pc_port in[] = {{"in", "*", 0, "anything"}};
+
+PC_STAGE(.name = "two words", .doc = "wrong on purpose", PC_INPUTS(in), .process = drop);

@@ -1,0 +1,23 @@
+/* enum-no-names.c: an enum has nothing to choose from. Built and refused by ../test-plugins-wrong.sh. */
+#include <pcrun/stage.h>
+
+struct state {
+	uint32_t a;
+};
+
+static const struct pc_param params[] = {
+	PC_PARAM_ENUM(struct state, a, NULL, NULL, "a choice"),
+};
+
+static int drop(struct pc_stage *st, void *state, struct pc_item *item)
+{
+	(void)st;
+	(void)state;
+	(void)item;
+	return PC_OK;
+}
+
+static const struct pc_port in[] = {{"in", "*", 0, "anything"}};
+
+PC_STAGE(.name = "wrong", .doc = "wrong on purpose", PC_INPUTS(in), PC_PARAMS(params),
+         PC_STATE(struct state), .process = drop);

@@ -1,0 +1,15 @@
+/* exec-stack.c: wants an executable stack. Built and refused by ../test-plugins-wrong.sh. */
+/* flags: -Wl,-z,execstack */
+#include <pcrun/stage.h>
+
+static int drop(struct pc_stage *st, void *state, struct pc_item *item)
+{
+	(void)st;
+	(void)state;
+	(void)item;
+	return PC_OK;
+}
+
+static const struct pc_port in[] = {{"in", "*", 0, "anything"}};
+
+PC_STAGE(.name = "wrong", .doc = "wrong on purpose", PC_INPUTS(in), .process = drop);

@@ -1,0 +1,14 @@
+/* no-name.c: the descriptor has no name. Built and refused by ../test-plugins-wrong.sh. */
+#include <pcrun/stage.h>
+
+static int drop(struct pc_stage *st, void *state, struct pc_item *item)
+{
+	(void)st;
+	(void)state;
+	(void)item;
+	return PC_OK;
+}
+
+static const struct pc_port in[] = {{"in", "*", 0, "anything"}};
+
+PC_STAGE(.doc = "wrong on purpose", PC_INPUTS(in), .process = drop);

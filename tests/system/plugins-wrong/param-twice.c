@@ -1,0 +1,25 @@
+/* param-twice.c: two parameters have one name. Built and refused by ../test-plugins-wrong.sh. */
+#include <pcrun/stage.h>
+
+struct state {
+	int64_t a;
+	int64_t b;
+};
+
+static const struct pc_param params[] = {
+	PC_PARAM_I64(struct state, a, "1", NULL, NULL, "a number"),
+	{"a", PC_T_I64, 0, offsetof(struct state, b), "1", NULL, NULL, NULL, "another"},
+};
+
+static int drop(struct pc_stage *st, void *state, struct pc_item *item)
+{
+	(void)st;
+	(void)state;
+	(void)item;
+	return PC_OK;
+}
+
+static const struct pc_port in[] = {{"in", "*", 0, "anything"}};
+
+PC_STAGE(.name = "wrong", .doc = "wrong on purpose", PC_INPUTS(in), PC_PARAMS(params),
+         PC_STATE(struct state), .process = drop);

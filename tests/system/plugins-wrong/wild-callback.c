@@ -1,0 +1,15 @@
+/* wild-callback.c: a callback points into nowhere. Built and refused by ../test-plugins-wrong.sh. */
+#include <pcrun/stage.h>
+
+static int drop(struct pc_stage *st, void *state, struct pc_item *item)
+{
+	(void)st;
+	(void)state;
+	(void)item;
+	return PC_OK;
+}
+
+static const struct pc_port in[] = {{"in", "*", 0, "anything"}};
+
+PC_STAGE(.name = "wrong", .doc = "wrong on purpose", PC_INPUTS(in), .process = drop,
+         .open = (int (*)(struct pc_stage *, void *))0x1234);
