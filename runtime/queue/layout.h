@@ -107,12 +107,12 @@ typedef _Atomic uintptr_t queue_slot;
 /* A header of one line; the slots follow it. */
 struct segment {
 	alignas(QUEUE_LINE) _Atomic(struct segment *) next;
-	uint64_t base;          /* position of slot 0 */
-	uint32_t size;          /* slots; 0 for the queue's built-in first one */
-	uint32_t shift;         /* size == 1 << shift, names the pool */
-	uint32_t born_ms;       /* for the choice of the next one's size */
-	struct pc_queue *owner; /* whose `retired` counts it */
-	struct rcu_head rcu;
+	uint64_t base;           /* position of slot 0 */
+	uint32_t size;           /* slots; 0 for the queue's built-in first one */
+	uint32_t shift;          /* size == 1 << shift, names the pool */
+	uint32_t born_ms;        /* for the choice of the next one's size */
+	struct pc_queue *owner;  /* whose `retired` counts it */
+	struct segment *retired; /* next of those that wait for a grace period */
 	/* Next in the pool; apart from all else, for a popper that is too late still reads it. */
 	_Atomic(struct segment *) pooled;
 };

@@ -3,6 +3,7 @@
  * Any thread. A put or take first tries, inline as far as possible; only what fails goes on to
  * the policies and to waiting. The algorithm is told in layout.h.
  */
+#include "queue/reclaim.h"
 #include "queue/segment.h"
 #include "queue/wait.h"
 
@@ -26,6 +27,8 @@ int pc_queue_create(struct pc_queue **ret_queue, const struct pc_queue_options *
 		       options->size < sizeof(given) ? options->size : sizeof(given));
 	if (given.capacity > PC_QUEUE_CAPACITY_MAX || given.full > PC_FULL_ERROR)
 		return PC_INVALID;
+	if (!reclaim_start())
+		return PC_NOMEM;
 	queue = aligned_alloc(QUEUE_LINE, sizeof(*queue));
 	if (!queue)
 		return PC_NOMEM;

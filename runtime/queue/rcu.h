@@ -11,7 +11,7 @@
  *
  * ThreadSanitizer can not see grace periods: liburcu 0.13 orders them by volatile accesses and
  * membarrier. In that build the sections are calls, and the annotations below draw the one edge
- * that RCU promises: everything in a section comes before a callback queued in or after it.
+ * that RCU promises: everything in a section comes before the end of a grace period that began in or after it.
  */
 #ifndef QUEUE_RCU_H
 #define QUEUE_RCU_H
@@ -33,12 +33,12 @@ void __tsan_acquire(void *address);
 void __tsan_release(void *address);
 extern char queue_rcu_edge;
 extern _Thread_local bool queue_rcu_registered;
-#define QUEUE_RCU_REGISTERED()      queue_rcu_registered
-#define QUEUE_RCU_BEFORE_UNLOCK()   __tsan_release(&queue_rcu_edge)
-#define QUEUE_RCU_BEFORE_CALL(head) __tsan_release(head)
-#define QUEUE_RCU_IN_CALLBACK(head)                                                            \
+#define QUEUE_RCU_REGISTERED()        queue_rcu_registered
+#define QUEUE_RCU_BEFORE_UNLOCK()     __tsan_release(&queue_rcu_edge)
+#define QUEUE_RCU_BEFORE_RETIRE(what) ((void)(what))
+#define QUEUE_RCU_AFTER_GRACE(what)                                                            \
 	do {                                                                                   \
-		__tsan_acquire(head);                                                          \
+		__tsan_acquire(what);                                                          \
 		__tsan_acquire(&queue_rcu_edge);                                               \
 	} while (0)
 #else
@@ -53,10 +53,10 @@ extern _Thread_local bool queue_rcu_registered;
 extern _Thread_local struct urcu_reader urcu_memb_reader
 	__attribute__((tls_model("initial-exec")));
 
-#define QUEUE_RCU_REGISTERED()      URCU_TLS(urcu_memb_reader).registered
-#define QUEUE_RCU_BEFORE_UNLOCK()   ((void)0)
-#define QUEUE_RCU_BEFORE_CALL(head) ((void)(head))
-#define QUEUE_RCU_IN_CALLBACK(head) ((void)(head))
+#define QUEUE_RCU_REGISTERED()        URCU_TLS(urcu_memb_reader).registered
+#define QUEUE_RCU_BEFORE_UNLOCK()     ((void)0)
+#define QUEUE_RCU_BEFORE_RETIRE(what) ((void)(what))
+#define QUEUE_RCU_AFTER_GRACE(what)   ((void)(what))
 #endif
 
 /* Register the calling thread until it ends. */

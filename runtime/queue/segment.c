@@ -22,9 +22,9 @@
  */
 #include "queue/segment.h"
 
+#include "queue/reclaim.h"
 #include "queue/wait.h"
 
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -160,14 +160,11 @@ int segment_make(struct pc_queue *queue, const struct segment *before,
 	return PC_OK;
 }
 
-static void reclaim(struct rcu_head *head)
+void segment_reclaim(struct segment *segment)
 {
-	struct segment *segment =
-		(struct segment *)(void *)((char *)head - offsetof(struct segment, rcu));
 	struct pc_queue *queue;
 	uint64_t bytes, left;
 
-	QUEUE_RCU_IN_CALLBACK(head);
 	queue = segment->owner;
 	bytes = size_bytes(segment);
 	pool_push(segment);
@@ -191,8 +188,7 @@ static void hand_to_rcu(struct pc_queue *queue, struct segment *segment)
 {
 	/* relaxed: the callback can only come later, through call_rcu */
 	atomic_fetch_add_explicit(&queue->retired, size_bytes(segment), memory_order_relaxed);
-	QUEUE_RCU_BEFORE_CALL(&segment->rcu);
-	urcu_memb_call_rcu(&segment->rcu, reclaim);
+	reclaim_later(segment);
 }
 
 void segment_unmake(struct segment *segment)
