@@ -68,8 +68,11 @@ enum pc_type {
 };
 
 enum pc_param_flags {
-	PC_LIVE = 1 << 0 /* a reload of the graph may change it while the stage runs: the
-	                  * new value is written into the state between two items */
+	PC_LIVE = 1 << 0, /* a reload of the graph may change it while the stage runs: the
+	                   * new value is written into the state between two items */
+	PC_READS_SHARED = 1 << 1,  /* a string: the name of shared state; see pc_shared_find() */
+	PC_UPDATES_SHARED = 1 << 2 /* likewise, and the stage changes it: so it must be
+	                            * `critical` in the graph, which is checked before a run */
 };
 
 /** One row of a parameter table. Use the PC_PARAM_… macros, which check the field's type.
@@ -115,6 +118,11 @@ struct pc_param {
 	PC_PARAM_ROW(S, f, const char *, PC_T_STRING, d, NULL, NULL, NULL, doc)
 #define PC_PARAM_PATH(S, f, d, doc)                                                            \
 	PC_PARAM_ROW(S, f, const char *, PC_T_PATH, d, NULL, NULL, NULL, doc)
+/* `flag` is PC_READS_SHARED or PC_UPDATES_SHARED. */
+#define PC_PARAM_SHARED(S, f, d, flag, doc)                                                    \
+	{                                                                                      \
+#f, PC_T_STRING, flag, PC_FIELD(S, f, const char *), d, NULL, NULL, NULL, doc  \
+	}
 #define PC_PARAM_ENUM(S, f, d, names, doc)                                                     \
 	PC_PARAM_ROW(S, f, uint32_t, PC_T_ENUM, d, NULL, NULL, names, doc)
 #define PC_PARAM_DURATION(S, f, d, r, doc)                                                     \
@@ -235,6 +243,10 @@ struct pc_stage_desc {
 	 * old_state is read-only, new_state fresh with parameters written in. */
 	int (*migrate)(struct pc_stage *st, uint32_t old_version, const void *old_state,
 	               size_t old_size, void *new_state);
+
+	/** Input `port` is closed and empty, while others may still bring items. [stage]
+	 * PC_OK; PC_END: I want no more from the others, either; negative: failed. */
+	int (*closed)(struct pc_stage *st, void *state, unsigned port);
 };
 
 /* In C++ fields must be named in the order above, and a const object is local unless told. */
@@ -257,6 +269,36 @@ struct pc_stage_desc {
 #define PC_PARAMS(a)  .params = a, .n_params = PC_COUNT(a), .param_size = sizeof((a)[0])
 #define PC_STATE(T)   .state_size = sizeof(T)
 #define PC_FIELDS(a)  .n_fields = PC_COUNT(a), .fields = a, .field_size = sizeof((a)[0])
+
+/* ------------------------------------------------------------------------- shared state --- */
+
+/** A piece of shared state, `shared NAME = …` in the graph. Lives as long as the graph; a handle
+ * may be kept in the stage's state, across a swap too. Since ABI 1.0. */
+struct pc_shared;
+
+/** A value of shared state. Points into the snapshot it came from. Frozen. Since ABI 1.0.
+ *
+ * key     "" for bytes(size=…).
+ * data    aligned for any type; a NUL stands behind the last byte.
+ * number  of PC_T_I64; data then shows the same as an int64_t.
+ * type    PC_T_I64, or PC_T_STRING for bytes of any kind. */
+struct pc_value {
+	const char *key;
+	const void *data;
+	size_t size;
+	int64_t number;
+	uint32_t type;
+	uint32_t reserved;
+};
+
+/** One moment of one piece of shared state, on the caller's stack. Frozen. Since ABI 1.0.
+ *
+ * version  how often it has been updated. Equal: nothing has changed in between. */
+struct pc_snapshot {
+	struct pc_shared *shared;
+	uint64_t version;
+	void *more[4]; /* the runtime's */
+};
 
 /* ----------------------------------------------------------------------------- the host --- */
 
@@ -292,6 +334,7 @@ struct pc_host {
 	void (*progress)(struct pc_stage *, uint64_t, uint64_t);
 	const char *(*in_type)(struct pc_stage *, unsigned);
 	bool (*out_wired)(struct pc_stage *, unsigned);
+	void (*want)(struct pc_stage *, unsigned, bool);
 };
 
 /** A replica, as its stage sees it. The runtime writes; stages read. More follows that only
@@ -405,6 +448,14 @@ __attribute__((format(printf, 3, 4))) static inline void pc_log(struct pc_stage 
 	va_end(ap);
 }
 
+/** Say whether items of input `port` are wanted at all (at first: all are). A stage that puts
+ * two streams together holds the faster one back this way, so that its memory is bounded; up to
+ * a batch that has been taken already may still come. [stage] */
+static inline void pc_want(struct pc_stage *st, unsigned port, bool wanted)
+{
+	st->host->want(st, port, wanted);
+}
+
 /* ---------------------------------------------------------------------- calls: waiting --- */
 
 /** True once the runtime wants the replica to end. [any] */
@@ -458,6 +509,139 @@ static inline const char *pc_in_type(struct pc_stage *st, unsigned port)
 static inline bool pc_out_wired(struct pc_stage *st, unsigned port)
 {
 	return st->host->out_wired(st, port);
+}
+
+/* ---------------------------------------------------------------- calls: shared state --- */
+
+/* A graph declares it: `shared counts = dict(total=0, greeting="hi")`, keys with whole numbers
+ * (int64_t) or bytes, or `shared stats = bytes(size=64)`, one block for a struct of the stages'
+ * own, zeroed at first. Keys are strings; for a block they are NULL in all calls below.
+ *
+ * Every stage may read, and never waits. Only stages of one critical section may update. What an
+ * item's callback updates is published when that item is done, together with what the items
+ * before it in the same activation did, all at once, before anything that the activation emitted
+ * leaves; it is forgotten when the callback fails. Until then only the updating stage sees it.
+ *
+ * A read section (pc_snapshot_begin … pc_snapshot_end) sees one moment, whatever is published
+ * meanwhile. It must be short: no pc_sleep(), no waiting, no return from the callback in between;
+ * memory in the whole process is only given back when all read sections of its time are over. */
+
+/** Find shared state by name. A stage gets the name by a parameter (PC_PARAM_SHARED), so that it
+ * is checked before the run. [stage] or [control], usually in open().
+ * NULL: there is none of that name, or this pcrun knows no shared state; return PC_ERROR then, the
+ * reason has been given. */
+static inline struct pc_shared *pc_shared_find(struct pc_stage *st, const char *name)
+{
+	if (st->host->size < offsetof(struct pc_host, snapshot_end) + sizeof(void (*)(void))) {
+		pc_fail(st, "this pcrun is too old for shared state");
+		return NULL;
+	}
+	return st->host->shared_find(st, name);
+}
+
+/** Begin a read section. Sections may be nested, of other shared state too.
+ * [stage] or [control] */
+static inline void pc_snapshot_begin(struct pc_stage *st, struct pc_shared *shared,
+                                     struct pc_snapshot *ret)
+{
+	st->host->snapshot_begin(st, shared, ret);
+}
+
+/** The value of a key. *ret is valid until the section ends (a value that is the stage's own
+ * update: until it updates the key again). [stage] or [control]
+ * PC_OK; PC_EMPTY: there is no such key; PC_INVALID: a key for a block, or none for a dict. */
+static inline int pc_snapshot_get(struct pc_stage *st, const struct pc_snapshot *snapshot,
+                                  const char *key, struct pc_value *ret)
+{
+	return st->host->snapshot_get(st, snapshot, key, ret);
+}
+
+/** One key and value after the other, in no order. [stage] or [control]
+ * PC_OK; PC_END: those were all. */
+static inline int pc_snapshot_next(struct pc_stage *st, struct pc_snapshot *snapshot,
+                                   struct pc_value *ret)
+{
+	return st->host->snapshot_next(st, snapshot, ret);
+}
+
+/** End the read section, in the callback that began it. [stage] or [control] */
+static inline void pc_snapshot_end(struct pc_stage *st, struct pc_snapshot *snapshot)
+{
+	st->host->snapshot_end(st, snapshot);
+}
+
+/** A number, read as it is now. [stage] or [control]
+ * PC_OK; PC_EMPTY: there is no such key; PC_INVALID: it is not a number. */
+static inline int pc_shared_i64(struct pc_stage *st, struct pc_shared *shared, const char *key,
+                                int64_t *ret)
+{
+	struct pc_snapshot now;
+	struct pc_value value;
+	int r;
+
+	pc_snapshot_begin(st, shared, &now);
+	r = pc_snapshot_get(st, &now, key, &value);
+	if (r == PC_OK && value.type != PC_T_I64)
+		r = PC_INVALID;
+	if (r == PC_OK)
+		*ret = value.number;
+	pc_snapshot_end(st, &now);
+	return r;
+}
+
+/** A value, copied as it is now: at most `room` bytes into `buffer`. *ret_size (may be NULL) is
+ * its whole size. [stage] or [control]
+ * PC_OK; PC_FULL: it is larger, and what fits was copied; PC_EMPTY and PC_INVALID as
+ * pc_snapshot_get(). */
+static inline int pc_shared_get(struct pc_stage *st, struct pc_shared *shared, const char *key,
+                                void *buffer, size_t room, size_t *ret_size)
+{
+	struct pc_snapshot now;
+	struct pc_value value;
+	int r;
+
+	pc_snapshot_begin(st, shared, &now);
+	r = pc_snapshot_get(st, &now, key, &value);
+	if (r == PC_OK) {
+		__builtin_memcpy(buffer, value.data, value.size < room ? value.size : room);
+		if (ret_size)
+			*ret_size = value.size;
+		if (value.size > room)
+			r = PC_FULL;
+	}
+	pc_snapshot_end(st, &now);
+	return r;
+}
+
+/** Set a key to bytes, which are copied; or a block, whose size must be its own. [stage], in a
+ * critical stage. PC_OK; PC_NOMEM; PC_INVALID, which may be returned on, for the reason has been
+ * given: the stage is not critical, another section updates this, or the key or size is wrong. */
+static inline int pc_shared_set(struct pc_stage *st, struct pc_shared *shared, const char *key,
+                                const void *data, size_t size)
+{
+	return st->host->shared_set(st, shared, key, PC_T_STRING, data, size);
+}
+
+/** Set a key to a number. [stage] As pc_shared_set(). */
+static inline int pc_shared_set_i64(struct pc_stage *st, struct pc_shared *shared,
+                                    const char *key, int64_t number)
+{
+	return st->host->shared_set(st, shared, key, PC_T_I64, &number, sizeof(number));
+}
+
+/** Add to a number; a key that is not there counts as 0. *ret_sum (may be NULL) is the sum.
+ * [stage] As pc_shared_set(); PC_INVALID also when it is not a number, or the sum is none. */
+static inline int pc_shared_add(struct pc_stage *st, struct pc_shared *shared, const char *key,
+                                int64_t delta, int64_t *ret_sum)
+{
+	return st->host->shared_add(st, shared, key, delta, ret_sum);
+}
+
+/** Take a key away. [stage] As pc_shared_set(); PC_EMPTY: it was not there. */
+static inline int pc_shared_delete(struct pc_stage *st, struct pc_shared *shared,
+                                   const char *key)
+{
+	return st->host->shared_delete(st, shared, key);
 }
 
 #ifdef __cplusplus

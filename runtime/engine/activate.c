@@ -20,7 +20,8 @@
 static bool arm_inputs(struct replica *r)
 {
 	for (uint32_t i = 0; i < r->stage->desc->n_inputs; i++)
-		if (!r->inputs[i].closed && !waiting_arm_take(&r->inputs[i].waiting))
+		if (!r->inputs[i].closed && !r->inputs[i].unwanted &&
+		    !waiting_arm_take(&r->inputs[i].waiting))
 			return false;
 	return true;
 }
@@ -87,20 +88,18 @@ static struct taken look(struct replica *r, size_t max)
 		unsigned version;
 		int rc;
 
-		if (in->closed)
+		if (in->closed || in->unwanted)
 			continue;
 		rc = queue_take_batch_version(in->place->queue, r->scratch->batch, max,
 		                              &taken.n, &version);
-		if (rc == PC_CLOSED) {
-			in->closed = true;
-			continue;
-		}
-		taken.open = true;
+		in->closed = rc == PC_CLOSED;
 		if (rc == PC_OK) {
 			r->next_input = (at + 1) % n_inputs;
 			taken.in = in;
 		}
 	}
+	for (uint32_t i = 0; i < n_inputs; i++)
+		taken.open |= !r->inputs[i].closed;
 	return taken;
 }
 
@@ -136,6 +135,8 @@ static enum act take(struct replica *r, size_t room, int64_t start_ns)
 		r->phase = PHASE_FINISH;
 		return ACT_AGAIN;
 	}
+	if (process_closed(r))
+		return ACT_AGAIN;
 	doing_set(r, DOING_INPUT);
 	return arm_inputs(r) ? ACT_SLEEP : ACT_AGAIN;
 }

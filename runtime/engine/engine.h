@@ -78,6 +78,8 @@ struct input {
 	struct waiting_at waiting;
 	struct place *place;
 	bool closed;   /* [replica] */
+	bool told;     /* [replica] the stage knows */
+	bool unwanted; /* [replica] the stage asks for nothing of it now */
 	size_t undone; /* [replica] processed, output not yet published */
 	size_t undead; /* [replica] of them, those that went to the dead-letter queue */
 	/* ledger: [replica] writes, relaxed; others read a snapshot */
@@ -354,6 +356,7 @@ void waiting_cancel(struct replica *r); /* never again */
 /* process.c, [replica] */
 void process_items(struct replica *r, struct input *in, struct item **items, size_t n);
 void process_produce(struct replica *r, size_t room, int64_t until_ns);
+bool process_closed(struct replica *r); /* tells of inputs that have closed; false: none */
 void process_finish(struct replica *r);
 
 /* activate.c, [replica] */

@@ -255,6 +255,14 @@ static bool out_wired(struct pc_stage *st, unsigned port)
 	return port < r->stage->desc->n_outputs && r->outputs[port].n_lanes > 0;
 }
 
+static void want(struct pc_stage *st, unsigned port, bool wanted)
+{
+	struct replica *r = replica_of(st);
+
+	if (port < r->stage->desc->n_inputs)
+		r->inputs[port].unwanted = !wanted;
+}
+
 const struct pc_host host_table = {
 	.magic = PC_STAGE_MAGIC,
 	.abi_major = PC_ABI_MAJOR,
@@ -279,4 +287,5 @@ const struct pc_host host_table = {
 	.progress = progress,
 	.in_type = in_type,
 	.out_wired = out_wired,
+	.want = want,
 };

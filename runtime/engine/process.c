@@ -240,6 +240,32 @@ void process_produce(struct replica *r, size_t room, int64_t until_ns)
 	r->scratch->final = rc != PC_OK;
 }
 
+bool process_closed(struct replica *r)
+{
+	bool told = false;
+
+	for (uint32_t i = 0; i < r->stage->desc->n_inputs; i++) {
+		struct input *in = &r->inputs[i];
+		int rc;
+
+		if (!in->closed || in->told || !r->stage->desc->closed)
+			continue;
+		in->told = told = true;
+		doing_set(r, DOING_CALLBACK);
+		rc = r->stage->desc->closed(&r->pub, r->state, i);
+		if (rc < 0) {
+			output_discard(r);
+			count_add(&r->failed, 1);
+			engine_fail_replica(r, "the end of an input", NULL, 0);
+			forget_fail_text(r);
+		}
+		output_mark(r);
+		if (rc != PC_OK)
+			r->phase = PHASE_LAST;
+	}
+	return told;
+}
+
 void process_finish(struct replica *r)
 {
 	int (*callback)(struct pc_stage *, void *) = r->stage->desc->finish;
