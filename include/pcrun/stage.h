@@ -70,7 +70,7 @@ enum pc_type {
 enum pc_param_flags {
 	PC_LIVE = 1 << 0, /* a reload of the graph may change it while the stage runs: the
 	                   * new value is written into the state between two items */
-	PC_READS_SHARED = 1 << 1,  /* a string: the name of shared state; see pc_shared_find() */
+	PC_READS_SHARED = 1 << 1,  /* a string: the name of shared state, pc_shared_find() */
 	PC_UPDATES_SHARED = 1 << 2 /* likewise, and the stage changes it: so it must be
 	                            * `critical` in the graph, which is checked before a run */
 };
@@ -335,6 +335,17 @@ struct pc_host {
 	const char *(*in_type)(struct pc_stage *, unsigned);
 	bool (*out_wired)(struct pc_stage *, unsigned);
 	void (*want)(struct pc_stage *, unsigned, bool);
+	struct pc_shared *(*shared_find)(struct pc_stage *, const char *);
+	int (*shared_set)(struct pc_stage *, struct pc_shared *, const char *, uint32_t,
+	                  const void *, size_t);
+	int (*shared_add)(struct pc_stage *, struct pc_shared *, const char *, int64_t,
+	                  int64_t *);
+	int (*shared_delete)(struct pc_stage *, struct pc_shared *, const char *);
+	void (*snapshot_begin)(struct pc_stage *, struct pc_shared *, struct pc_snapshot *);
+	int (*snapshot_get)(struct pc_stage *, const struct pc_snapshot *, const char *,
+	                    struct pc_value *);
+	int (*snapshot_next)(struct pc_stage *, struct pc_snapshot *, struct pc_value *);
+	void (*snapshot_end)(struct pc_stage *, struct pc_snapshot *);
 };
 
 /** A replica, as its stage sees it. The runtime writes; stages read. More follows that only
