@@ -16,18 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define ITEM_BY_MALLOC 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ITEM_BY_MALLOC 1
-#endif
-#endif
-#ifndef ITEM_BY_MALLOC
-/* 1: every item is its own malloc block, so that AddressSanitizer sees each use after free. */
-#define ITEM_BY_MALLOC 0
-#endif
-
 #define SLICE_CREDIT 4096
 
 struct chunk {
@@ -58,22 +46,19 @@ struct item_cache *item_cache_current(void)
 	return current;
 }
 
-/* Classes 0 … 6 are 64 … 4096 bytes with the header; 7 … 17 have 4 KiB … 4 MiB of payload, so
- * that blocks of a round size waste nothing. */
-#define SMALL_CLASSES 7
-
+/* Classes 7 … 17 have 4 KiB … 4 MiB of payload, so that blocks of a round size waste nothing. */
 static size_t class_room(unsigned class)
 {
-	return class < SMALL_CLASSES ? ((size_t)64 << class) - sizeof(struct item)
-	                             : (size_t)4096 << (class - SMALL_CLASSES);
+	return class < ITEM_SMALL ? ((size_t)64 << class) - sizeof(struct item)
+	                          : (size_t)4096 << (class - ITEM_SMALL);
 }
 
 static unsigned class_for(size_t size)
 {
-	unsigned class = 0;
+	unsigned class = ITEM_SMALL;
 
-	if (size > class_room(SMALL_CLASSES - 1))
-		class = SMALL_CLASSES;
+	if (size <= ITEM_SMALL_MAX)
+		return item_small_class(size);
 	while (class < ITEM_CLASSES && class_room(class) < size)
 		class ++;
 	return class;
@@ -82,7 +67,7 @@ static unsigned class_for(size_t size)
 /* Large classes travel in small magazines, or a thread would hoard megabytes. */
 static unsigned magazine_size(unsigned class)
 {
-	return class < SMALL_CLASSES ? ITEM_MAGAZINE : 2;
+	return class < ITEM_SMALL ? ITEM_MAGAZINE : 2;
 }
 
 struct item_pool *item_pool_create(void)
@@ -256,7 +241,7 @@ void item_cache_fini(struct item_cache *cache)
 	memset(cache->classes, 0, sizeof(cache->classes));
 }
 
-struct item *item_new(struct item_cache *cache, size_t size)
+struct item *item_new_slow(struct item_cache *cache, size_t size)
 {
 	unsigned class = ITEM_BY_MALLOC ? ITEM_CLASSES : class_for(size);
 	struct item *item;
@@ -267,15 +252,8 @@ struct item *item_new(struct item_cache *cache, size_t size)
 		item = malloc(sizeof(*item) + size);
 	else
 		item = NULL;
-	if (!item)
-		return NULL;
-	item->pub.data = item->room;
-	item->pub.size = size;
-	/* relaxed: nobody else knows the item yet */
-	atomic_store_explicit(&item->refs, 1, memory_order_relaxed);
-	item->class = (uint16_t) class;
-	item->is_slice = 0;
-	item->parent = NULL;
+	if (item)
+		item_init(item, size, class);
 	return item;
 }
 
@@ -353,7 +331,7 @@ struct item *item_writable(struct item_cache *cache, struct item *item)
 	return copy;
 }
 
-void item_free(struct item_cache *cache, struct item *item)
+void item_free_slow(struct item_cache *cache, struct item *item)
 {
 	struct item *parent = item->is_slice ? item->parent : NULL;
 

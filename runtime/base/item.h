@@ -22,6 +22,18 @@
 
 #include <stdatomic.h>
 
+/* 1: every item is its own malloc block, so that AddressSanitizer sees each use after free. */
+#if defined(__SANITIZE_ADDRESS__)
+#define ITEM_BY_MALLOC 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ITEM_BY_MALLOC 1
+#endif
+#endif
+#ifndef ITEM_BY_MALLOC
+#define ITEM_BY_MALLOC 0
+#endif
+
 #define ITEM_CLASSES  18
 #define ITEM_INLINE   32 /* bytes of payload in the smallest class */
 #define ITEM_MAGAZINE 64
@@ -66,15 +78,77 @@ void item_cache_settle(struct item_cache *cache);
 void item_cache_set_current(struct item_cache *cache);
 struct item_cache *item_cache_current(void);
 
-struct item *item_new(struct item_cache *cache, size_t size);
 struct item *item_slice(struct item_cache *cache, struct item *parent, size_t offset,
                         size_t size);
 struct item *item_writable(struct item_cache *cache, struct item *item);
-void item_free(struct item_cache *cache, struct item *item); /* the last reference is gone */
+/* The ways that are not taken every time: another magazine, a large item, a slice's parent. */
+struct item *item_new_slow(struct item_cache *cache, size_t size);
+void item_free_slow(struct item_cache *cache, struct item *item);
 
 static inline struct item *item_of(struct pc_item *pub)
 {
 	return (struct item *)(void *)pub;
+}
+
+/* Classes 0 … 6: the header and the payload together are 64 … 4096 bytes. */
+#define ITEM_SMALL     7
+#define ITEM_SMALL_MAX (4096 - sizeof(struct item))
+
+static inline unsigned item_small_class(size_t size)
+{
+	size_t whole = size + sizeof(struct item);
+
+	return whole <= 64 ? 0 : 58 - (unsigned)__builtin_clzll(whole - 1);
+}
+
+static inline void item_init(struct item *item, size_t size, unsigned class)
+{
+	item->pub.data = item->room;
+	item->pub.size = size;
+	/* relaxed: nobody else knows the item yet */
+	atomic_store_explicit(&item->refs, 1, memory_order_relaxed);
+	item->class = (uint16_t) class;
+	item->is_slice = 0;
+	item->parent = NULL;
+}
+
+static inline struct item *item_new(struct item_cache *cache, size_t size)
+{
+	struct item_magazine *loaded;
+	struct item *item;
+	unsigned class;
+
+	if (ITEM_BY_MALLOC || size > ITEM_SMALL_MAX)
+		return item_new_slow(cache, size);
+	class = item_small_class(size);
+	loaded = &cache->classes[class].loaded;
+	if (loaded->n == 0)
+		return item_new_slow(cache, size);
+	item = loaded->first;
+	loaded->first = item->parent;
+	loaded->n--;
+	item_init(item, size, class);
+	return item;
+}
+
+/* The last reference is gone. */
+static inline void item_free(struct item_cache *cache, struct item *item)
+{
+	unsigned class = item->class;
+	struct item_magazine *loaded;
+
+	if (ITEM_BY_MALLOC || class >= ITEM_SMALL || item->is_slice) {
+		item_free_slow(cache, item);
+		return;
+	}
+	loaded = &cache->classes[class].loaded;
+	if (loaded->n == ITEM_MAGAZINE) {
+		item_free_slow(cache, item);
+		return;
+	}
+	item->parent = loaded->first;
+	loaded->first = item;
+	loaded->n++;
 }
 
 static inline void item_ref(struct item *item, uint32_t n)

@@ -133,6 +133,7 @@ static int create_replica(struct stage *s, struct replica *r, uint32_t index)
 	r->batch_size = 1;
 	r->ended.kind = MESSAGE_ENDED;
 	r->wake.kind = MESSAGE_WAKE;
+	r->n_ports = s->desc->n_outputs;
 	r->n_outputs = s->desc->n_outputs + (dead ? 1 : 0);
 	r->inputs = array(s->desc->n_inputs, sizeof(*r->inputs));
 	r->outputs = array(r->n_outputs, sizeof(*r->outputs));

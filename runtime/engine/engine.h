@@ -142,6 +142,7 @@ struct replica {
 	bool opened;              /* [control] */
 	bool reported;            /* [control] its end has been counted */
 	bool abandoned;           /* [control] it never came back */
+	uint32_t n_ports;         /* the stage's outputs */
 	uint32_t n_outputs;       /* the stage's ports and, with dead=, one more */
 	struct input *inputs;
 	struct output *outputs;
@@ -330,14 +331,31 @@ void engine_fail_replica(struct replica *r, const char *what, const struct item 
 extern const struct pc_host host_table;
 
 /* output.c, [replica] */
-int output_add(struct replica *r, unsigned port, struct item *item); /* takes the reference */
-void output_mark(struct replica *r);
+int output_add_slow(struct replica *r, struct output *o, struct item *item);
 void output_discard(struct replica *r);          /* back to the mark */
 bool output_flush(struct replica *r);            /* true: all sent */
 void output_abandon(struct replica *r);          /* throw away what can't be sent */
 bool output_all_closed(const struct replica *r); /* it is wired, and nobody reads any more */
 size_t output_room(const struct replica *r);     /* 0: wait; SIZE_MAX: no limit */
 bool output_arm(struct replica *r);              /* true: asleep until there is room */
+
+/* Takes the reference over. */
+static inline int output_add(struct replica *r, unsigned port, struct item *item)
+{
+	struct output *o = &r->outputs[port];
+
+	if (o->n == o->room)
+		return output_add_slow(r, o, item);
+	o->items[o->n++] = item;
+	return PC_OK;
+}
+
+/* What has been emitted so far comes from finished inputs. */
+static inline void output_mark(struct replica *r)
+{
+	for (uint32_t i = 0; i < r->n_outputs; i++)
+		r->outputs[i].mark = r->outputs[i].n;
+}
 
 /* place.c, [any] */
 void place_put(struct place *p, size_t n);  /* before the items go in */

@@ -55,7 +55,7 @@ static int emit(struct pc_stage *st, unsigned port, struct pc_item *item)
 
 	if (!item)
 		return PC_INVALID;
-	if (port >= r->stage->desc->n_outputs) {
+	if (port >= r->n_ports) {
 		item_unref(r->cache, item_of(item));
 		return PC_INVALID;
 	}
@@ -91,7 +91,7 @@ static int pass(struct pc_stage *st, unsigned port, struct pc_item *pub)
 	struct replica *r = replica_of(st);
 	struct item *item = item_of(pub);
 
-	if (port >= r->stage->desc->n_outputs)
+	if (port >= r->n_ports)
 		return PC_INVALID;
 	/* The first time, the engine's own reference travels: no counting at all. */
 	if (item == r->current && !r->passed && r->outputs[port].n_lanes > 0) {

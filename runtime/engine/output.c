@@ -51,26 +51,19 @@ static void release_list(struct replica *r, struct output *o)
 	o->room = 0;
 }
 
-int output_add(struct replica *r, unsigned port, struct item *item)
+/* A port that is not wired has no list, ever: it swallows here. */
+int output_add_slow(struct replica *r, struct output *o, struct item *item)
 {
-	struct output *o = &r->outputs[port];
-
 	if (o->n_lanes == 0) {
 		item_unref(r->cache, item);
 		return PC_OK;
 	}
-	if (o->n == o->room && !grow(r, o)) {
+	if (!grow(r, o)) {
 		item_unref(r->cache, item);
 		return PC_NOMEM;
 	}
 	o->items[o->n++] = item;
 	return PC_OK;
-}
-
-void output_mark(struct replica *r)
-{
-	for (uint32_t i = 0; i < r->n_outputs; i++)
-		r->outputs[i].mark = r->outputs[i].n;
 }
 
 void output_discard(struct replica *r)

@@ -17,9 +17,10 @@ static void forget_fail_text(struct replica *r)
 	r->fail_text = NULL;
 }
 
-static void item_finished(struct replica *r, struct input *in, struct item *item)
+static inline void item_finished(struct replica *r, struct input *in, struct item *item)
 {
-	output_mark(r);
+	if (r->n_outputs > 0)
+		output_mark(r);
 	if (!r->passed)
 		item_unref(r->cache, item);
 	r->passed = false;
