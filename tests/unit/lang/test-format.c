@@ -159,3 +159,27 @@ Test(format, every_file_stays_the_same_graph)
 	cr_assert_geq(files_are_stable(TEST_SOURCE_ROOT "/tests/fuzz/corpus-lang/*", false),
 	              10);
 }
+
+/* pcrun-graph(5) shows graphs between lines of ```. */
+Test(format, the_examples_of_the_manual_are_right)
+{
+	static char page[1 << 16];
+	FILE *f = fopen(TEST_SOURCE_ROOT "/runtime/lang/pcrun-graph.5.scd", "rb");
+	char *begin = page, *end;
+	unsigned n = 0;
+
+	cr_assert_not_null(f);
+	page[fread(page, 1, sizeof(page) - 1, f)] = '\0';
+	fclose(f);
+	while ((begin = strstr(begin, "```\n")) != NULL) {
+		begin += 4;
+		end = strstr(begin, "```");
+		cr_assert_not_null(end);
+		if (strncmp(begin, "file ", 5) != 0) { /* the grammar */
+			format_is_stable("an example", begin, (size_t)(end - begin));
+			n++;
+		}
+		begin = end + 3;
+	}
+	cr_assert_geq(n, 4);
+}
