@@ -33,7 +33,7 @@ static const struct {
 
 /* The callbacks that are there, in the order of the descriptor. */
 struct callbacks {
-	const char *names[8];
+	const char *names[9];
 	size_t n;
 };
 
@@ -52,6 +52,7 @@ static struct callbacks list_callbacks(const struct pc_stage_desc *d)
 	CALLBACK(stop);
 	CALLBACK(close);
 	CALLBACK(migrate);
+	CALLBACK(closed);
 #undef CALLBACK
 	return c;
 }
@@ -99,6 +100,16 @@ static void add_range(struct table *t, const struct pc_param *p)
 	free(text.bytes);
 }
 
+/* What a row's flags say, in a word or two. */
+static const char *flag_words(uint32_t bits)
+{
+	if (bits & PC_UPDATES_SHARED)
+		return "updates shared";
+	if (bits & PC_READS_SHARED)
+		return "reads shared";
+	return bits & PC_LIVE ? "live" : "";
+}
+
 static void print_params(const struct pc_stage_desc *d)
 {
 	struct table t = {.columns = 6};
@@ -117,7 +128,7 @@ static void print_params(const struct pc_stage_desc *d)
 		table_add(&t, "%s", type_name(p->type));
 		table_add(&t, "%s%s%s", quote, p->def ? p->def : "must be given", quote);
 		add_range(&t, p);
-		table_add(&t, "%s", p->flags & PC_LIVE ? "live" : "");
+		table_add(&t, "%s", flag_words(p->flags));
 		table_add(&t, "%s", p->doc);
 	}
 	puts("\nparameters");
@@ -184,7 +195,10 @@ static void json_param(const struct pc_param *p)
 		}
 		putchar(']');
 	}
-	printf(",\"live\":%s", p->flags & PC_LIVE ? "true" : "false");
+	printf(",\"live\":%s,\"shared\":", p->flags & PC_LIVE ? "true" : "false");
+	say_json(stdout, p->flags & PC_UPDATES_SHARED ? "updates"
+	                 : p->flags & PC_READS_SHARED ? "reads"
+	                                              : NULL);
 	json_pair(",", "doc", p->doc);
 	putchar('}');
 }

@@ -248,8 +248,9 @@ static int check_callbacks(const struct copier *c, const struct pc_stage_desc *d
 		const void *const *at;
 	} callbacks[] = {
 #define CALLBACK(f) {#f, (const void *const *)(const void *)&d->f}
-		CALLBACK(open),   CALLBACK(produce), CALLBACK(process), CALLBACK(process_batch),
-		CALLBACK(finish), CALLBACK(stop),    CALLBACK(close),   CALLBACK(migrate),
+		CALLBACK(open),          CALLBACK(produce), CALLBACK(process),
+		CALLBACK(process_batch), CALLBACK(finish),  CALLBACK(stop),
+		CALLBACK(close),         CALLBACK(migrate), CALLBACK(closed),
 #undef CALLBACK
 	};
 

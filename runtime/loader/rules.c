@@ -155,6 +155,14 @@ static int check_place(const struct rules *u, const struct pc_param *p)
 	return PC_OK;
 }
 
+static int check_flags(const struct rules *u, const struct pc_param *p)
+{
+	if (p->flags & (PC_READS_SHARED | PC_UPDATES_SHARED) && p->type != PC_T_STRING)
+		return wrong(u, "parameter '%s' names shared state, so it must be a string",
+		             p->name);
+	return PC_OK;
+}
+
 static int check_values(const struct rules *u, const struct pc_param *p)
 {
 	struct buf why = {0};
@@ -180,6 +188,8 @@ static int check_params(const struct rules *u)
 
 		if (r == PC_OK)
 			r = check_place(u, p);
+		if (r == PC_OK)
+			r = check_flags(u, p);
 		if (r == PC_OK && p->type == PC_T_ENUM)
 			r = check_enum(u, p);
 		if (r == PC_OK)

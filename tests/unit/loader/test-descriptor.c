@@ -250,6 +250,10 @@ Test(descriptor, parameters)
 	REFUSED(m.modes[0] = NULL, "is an enum without names");
 	REFUSED(m.modes[1] = "slow", "has the value 'slow' twice");
 	REFUSED(m.modes[0] = "", "an empty name");
+	REFUSED(m.params[0].flags = PC_READS_SHARED,
+	        "'number' names shared state, so it must be");
+	REFUSED(m.params[1].flags = PC_UPDATES_SHARED, "'count' names shared state");
+	ACCEPTED(m.params[3].flags = PC_READS_SHARED);
 	ACCEPTED(m.params[0].def = NULL);
 	ACCEPTED(m.params[0].range = "-10.."; m.params[0].def = "9_000");
 	ACCEPTED(m.desc.n_params = 0; m.desc.params = NULL; m.desc.param_size = 0);
