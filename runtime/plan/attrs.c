@@ -69,7 +69,7 @@ static uint32_t named(struct make *m, const struct lang_value *v, struct lang_na
 
 	if (ref.kind == kind)
 		return ref.index;
-	if (ref.kind == KIND_NONE && m->lost)
+	if (ref.kind == KIND_NONE && m->lost_names)
 		return PLAN_NONE; /* it may stand in a line that was not understood */
 	if (ref.kind == KIND_NONE) {
 		e = diag_error(m->diags, name.span, "there is no %s '%s'", word, name.text);

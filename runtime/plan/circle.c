@@ -87,8 +87,11 @@ static void tell_step(struct order *o, struct diag *e, uint32_t from, uint32_t t
 		                   : b == END ? plan->stages[k].name
 		                              : plan->queues[k].name;
 
-		diag_note(m->diags, e, after_span(o, i, name), "'%s' waits for '%s'",
-		          join_name(o, i), name);
+		diag_note(m->diags, e, after_span(o, i, name), "'%s' waits for '%s'%s",
+		          join_name(o, i), name,
+		          i != PLAN_JOIN_END ? ""
+		          : b == END         ? ", as for every stage that is no daemon"
+		                             : ", as for every queue that such a stage writes");
 	}
 }
 

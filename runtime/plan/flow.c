@@ -6,8 +6,6 @@
  * were lost to other mistakes, what is missing may have stood there, and nothing is said of it. */
 #include "plan/make.h"
 
-static const struct diag_span nowhere = {0};
-
 /* A declaration under a name that is taken: no arrow could mean it. */
 static bool is_namesake(const struct make *m, enum plan_kind kind, const char *name,
                         uint32_t index)
@@ -181,13 +179,14 @@ bool plan_flow(struct make *m)
 	uint32_t i;
 
 	for (i = 0; i < plan->n_stages; i++) {
-		if (!m->lost)
+		if (!m->lost_arrows)
 			check_ports(m, i);
 		check_end(m, i);
 	}
-	for (i = 0; i < plan->n_queues && !m->lost; i++)
+	for (i = 0; i < plan->n_queues && !m->lost_arrows; i++)
 		check_queue(m, i);
 	if (plan->n_stages == 0 && m->diags->n_errors == 0)
-		diag_error(m->diags, nowhere, "there is no stage in this graph");
-	return m->lost || check_reach(m);
+		diag_error(m->diags, (struct diag_span){.source = 1},
+		           "there is no stage in this graph");
+	return m->lost_arrows || check_reach(m);
 }

@@ -23,7 +23,7 @@ static void unknown(struct make *m, struct lang_name name)
 {
 	struct diag *e;
 
-	if (m->lost)
+	if (m->lost_names)
 		return;
 	e = diag_error(m->diags, name.span, "there is no stage, queue or join '%s'", name.text);
 	for (uint32_t i = (uint32_t)m->tree->n_stages; i < m->plan->n_stages; i++)

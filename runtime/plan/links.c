@@ -44,7 +44,7 @@ static void second_queue(struct make *m, const struct plan_target *t, uint32_t q
 	} else {
 		e = diag_error(
 			m->diags, t->end->span,
-			"input '%s' of '%s' competes with other inputs, which this arrow "
+			"input '%s' of '%s' shares its queue with others, which this arrow "
 			"would feed too",
 			port, stage);
 		diag_hint(m->diags, e, "wire both through a declared queue");

@@ -14,6 +14,27 @@ static bool steps(struct make *m)
 	       plan_order(m);
 }
 
+/* What the parser could make no statement of. Each statement that it understood in part is there,
+ * marked, and stands for one of the mistakes. */
+static void find_lost(struct make *m)
+{
+	const struct lang_tree *t = m->tree;
+	size_t broken = 0, wires = 0, i;
+
+	for (i = 0; i < t->n_stages; i++)
+		broken += t->stages[i].broken;
+	for (i = 0; i < t->n_queues; i++)
+		broken += t->queues[i].broken;
+	for (i = 0; i < t->n_joins; i++)
+		broken += t->joins[i].broken;
+	for (i = 0; i < t->n_shareds; i++)
+		broken += t->shareds[i].broken;
+	for (i = 0; i < t->n_wires; i++)
+		wires += t->wires[i].broken;
+	m->lost_names = t->incomplete || m->diags->n_errors > broken + wires;
+	m->lost_arrows = m->lost_names || wires > 0;
+}
+
 int plan_make(struct plan *plan, struct diag_list *diags, const struct lang_tree *tree,
               const struct loader_path *path, const char *graph_dir)
 {
@@ -22,11 +43,11 @@ int plan_make(struct plan *plan, struct diag_list *diags, const struct lang_tree
 	                 .tree = tree,
 	                 .path = path,
 	                 .graph_dir = graph_dir,
-	                 .nothing = {.name = ""},
-	                 .lost = diags->n_errors > 0 || tree->incomplete};
+	                 .nothing = {.name = ""}};
 	int r;
 
 	*plan = (struct plan){0};
+	find_lost(&m);
 	r = !steps(&m)                 ? PC_NOMEM
 	    : arena_failed(&m.scratch) ? PC_NOMEM
 	    : diags->n_errors > 0      ? PC_WRONG

@@ -91,7 +91,9 @@ struct make {
 	const struct loader_path *path;
 	const char *graph_dir;
 	struct arena scratch; /* gone when the plan is made */
-	bool lost; /* the text had mistakes: what is missing may stand in a lost line */
+	/* Lines of the text were not understood: what is not declared, or not wired, may be so
+	 * in one of those, and is not called missing. */
+	bool lost_names, lost_arrows;
 
 	struct names names;                      /* declared: kind and index in one number */
 	struct names sections;                   /* indices into the plan's */

@@ -118,6 +118,17 @@ static bool declare_all(struct make *m)
 	return ok;
 }
 
+static bool is_declared(const struct lang_tree *t, const char *name)
+{
+	for (size_t i = 0; i < t->n_stages; i++)
+		if (strcmp(t->stages[i].name.text, name) == 0)
+			return true;
+	for (size_t i = 0; i < t->n_queues; i++)
+		if (strcmp(t->queues[i].name.text, name) == 0)
+			return true;
+	return false;
+}
+
 /* What the end of an arrow means. Unknown names become stages: whether there is a plugin for
  * them is found out when it is loaded. */
 static struct plan_ref end_ref(struct make *m, const struct lang_end *end)
@@ -130,6 +141,8 @@ static struct plan_ref end_ref(struct make *m, const struct lang_end *end)
 		ref = plan_name_find(m, name.text);
 	if (ref.kind == KIND_NONE)
 		return (struct plan_ref){KIND_STAGE, m->plan->n_stages++};
+	if (is_built_in(ref) && is_declared(m->tree, name.text))
+		return (struct plan_ref){KIND_NONE, 0}; /* under a name that it can't have */
 	if (ref.kind == KIND_JOIN || ref.kind == KIND_SHARED) {
 		e = diag_error(m->diags, name.span, "'%s' is %s: arrows join stages and queues",
 		               name.text, plan_kind_word(ref.kind));

@@ -157,7 +157,8 @@ static void wrong_value(struct make *m, const struct pc_stage_desc *d,
 	plan_value_origin(m, e, v);
 }
 
-static bool argument(struct make *m, uint32_t stage, const struct lang_arg *args, size_t n)
+static bool argument(struct make *m, uint32_t stage, const struct lang_arg *args, size_t n,
+                     bool *unknown)
 {
 	struct plan_plugin *p = m->drafts[stage].plugin;
 	const struct pc_param *row = row_of(m, p->desc, args, n);
@@ -166,8 +167,10 @@ static bool argument(struct make *m, uint32_t stage, const struct lang_arg *args
 	struct diag *e;
 	size_t i;
 
-	if (!row)
+	if (!row) {
+		*unknown = true;
 		return true;
+	}
 	i = (size_t)(row - p->desc->params);
 	if (p->given[i].stage == stage + 1) {
 		old = p->given[i].arg;
@@ -195,6 +198,7 @@ bool plan_params(struct make *m, uint32_t stage)
 	const struct lang_call *call = m->drafts[stage].call;
 	struct plan_plugin *p = m->drafts[stage].plugin;
 	struct plan_stage *s = &m->plan->stages[stage];
+	bool unknown = false;
 	struct diag *e;
 
 	s->params = arena_alloc(&m->plan->arena, s->desc->state_size);
@@ -202,9 +206,11 @@ bool plan_params(struct make *m, uint32_t stage)
 		return false;
 	memcpy(s->params, p->defaults, s->desc->state_size);
 	for (size_t i = 0; i < call->n_args; i++)
-		if (!argument(m, stage, call->args, i))
+		if (!argument(m, stage, call->args, i, &unknown))
 			return false;
-	for (uint32_t i = 0; i < s->desc->n_params && !m->drafts[stage].broken; i++) {
+	/* A name that is misspelt may have meant the one that is missing. */
+	for (uint32_t i = 0; i < s->desc->n_params && !unknown && !m->drafts[stage].broken;
+	     i++) {
 		const struct pc_param *row = &s->desc->params[i];
 
 		if (row->def || p->given[i].stage == stage + 1)

@@ -83,7 +83,7 @@ static void unknown(struct make *m, const struct lang_call *call, bool in_chain,
 
 	if (in_chain && !call->has_parens) {
 		/* What could be declared in a line that was not understood is not called unknown. */
-		if (m->lost)
+		if (m->lost_names)
 			return;
 		e = diag_error(m->diags, name.span, "there is no stage, queue or plugin '%s'",
 		               name.text);

@@ -94,9 +94,9 @@ Test(names, taken)
 	says("stage a = numbers()\nqueue a\njoin a after a\na -> swallow\n",
 	     "2:7 there is a stage 'a' already\n  1:7 'a' is declared here\n"
 	     "3:6 there is a stage 'a' already\n  1:7 'a' is declared here\n");
-	says("queue end\njoin start after a\nstage a = numbers()\n",
+	says("queue end\nnumbers -> end\njoin start after a\nstage a = numbers()\n",
 	     "1:7 'end' is the name of a join that every graph has | choose another name\n"
-	     "2:6 'start' is the name of a join that every graph has | choose another name\n");
+	     "3:6 'start' is the name of a join that every graph has | choose another name\n");
 }
 
 Test(names, declared_names_take_no_parameters_in_a_chain)
@@ -125,6 +125,10 @@ Test(names, what_a_lost_line_may_have_declared_is_not_called_unknown)
 	               "stage s = swallow() start=readers\n");
 	cr_expect_eq(g.diags.n_errors, 1, "%s", g.said.text);
 	graph_fini(&g);
+	/* Here the name is known, and nothing else is lost. */
+	graph_make(&g, "stage reader = numbers(\nreader -> qqqqqqqq\n");
+	cr_expect_eq(g.diags.n_errors, 2, "%s", g.said.text);
+	graph_fini(&g);
 }
 
 Test(names, shared_state_is_refused)
@@ -139,6 +143,6 @@ Test(names, shared_state_is_refused)
 
 Test(names, an_empty_graph)
 {
-	says("", "- there is no stage in this graph\n");
-	says("param n = 3\n# nothing\n", "- there is no stage in this graph\n");
+	says("", "1:1 there is no stage in this graph\n");
+	says("param n = 3\n# nothing\n", "1:1 there is no stage in this graph\n");
 }

@@ -87,13 +87,19 @@ Test(order, daemons)
 
 Test(order, after_the_end)
 {
-	says("stage a = numbers() start=end\n", "1:21 'a' could never start\n"
-	                                        "  1:21 'a' starts after 'end'\n"
-	                                        "  - 'end' waits for 'a'\n");
+	says("stage a = numbers() start=end\n",
+	     "1:21 'a' could never start\n"
+	     "  1:21 'a' starts after 'end'\n"
+	     "  - 'end' waits for 'a', as for every stage that is no daemon\n");
 	says("stage a = numbers() start=x\njoin x after end\n",
 	     "2:6 join 'x' could never pass\n"
 	     "  2:14 'x' waits for 'end'\n"
-	     "  - 'end' waits for 'a'\n"
+	     "  - 'end' waits for 'a', as for every stage that is no daemon\n"
 	     "  1:21 'a' starts after 'x'\n");
+	says("stage a = swallow() daemon start=end\nqueue q\nnumbers -> q -> a\n",
+	     "1:28 'a' could never start\n"
+	     "  1:28 'a' starts after 'end'\n"
+	     "  - 'end' waits for 'q', as for every queue that such a stage writes\n"
+	     "  2:7 'q' is emptied by 'a', which must have started\n");
 	says("stage d = numbers() daemon start=end\nnumbers -> swallow\n", "");
 }

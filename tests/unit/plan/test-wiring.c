@@ -218,7 +218,7 @@ Test(wiring, two_queues_into_one_input)
 	     "4:17 input 'in' of 's' is fed by other arrows: it can't take from 'p' too\n"
 	     "  3:9 it is wired here\n");
 	says("stage s = swallow()\nnumbers -> s, swallow\nnumbers -> s\n",
-	     "3:12 input 'in' of 's' competes with other inputs, which this arrow would feed "
+	     "3:12 input 'in' of 's' shares its queue with others, which this arrow would feed "
 	     "too | "
 	     "wire both through a declared queue\n  2:9 it is wired here\n");
 	says("queue p\nqueue q\nnumbers -> p\nnumbers -> q\np, q -> swallow\n",
