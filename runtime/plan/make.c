@@ -7,9 +7,8 @@
 static bool steps(struct make *m)
 {
 	if (!plan_names(m) || !plan_stages(m) || !plan_queues_declare(m) || !plan_wires(m) ||
-	    !plan_queues(m))
+	    !plan_queues(m) || !plan_shared(m))
 		return false;
-	plan_shared(m);
 	return plan_flow(m) && plan_cycles(m) && plan_types(m) && plan_joins(m) &&
 	       plan_order(m);
 }

@@ -199,6 +199,6 @@ bool plan_cycles(struct make *m);
 bool plan_types(struct make *m);
 bool plan_joins(struct make *m);
 bool plan_order(struct make *m);
-void plan_shared(struct make *m);
+bool plan_shared(struct make *m);
 
 #endif

@@ -212,6 +212,8 @@ void plan_name_suggest(struct make *m, struct diag *error, struct lang_name name
 		near_offer(&near, "start");
 		near_offer(&near, "end");
 	}
+	for (i = 0; kinds & 1U << KIND_SHARED && i < t->n_shareds; i++)
+		near_offer(&near, t->shareds[i].name.text);
 	if (kinds & 1U << KIND_NONE) {
 		plan_plugins_read(m);
 		for (i = 0; i < m->n_on_path; i++)

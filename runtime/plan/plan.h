@@ -11,6 +11,7 @@
 #include "base/diag.h"
 #include "lang/lang.h"
 #include "loader/loader.h"
+#include "shared/shared.h"
 
 #include <pcrun/queue.h>
 
@@ -88,6 +89,28 @@ struct plan_section {
 	uint32_t n_stages;
 };
 
+/* What a key of a dict begins with. */
+struct plan_value {
+	const char *key;
+	const char *text; /* as written */
+	size_t size;
+	int64_t number;
+	bool is_number;
+};
+
+struct plan_shared {
+	const char *name;
+	struct diag_span span;
+	const char *file;
+	unsigned line;
+	enum shared_kind kind;
+	size_t size_bytes; /* SHARED_BYTES */
+	struct plan_value *values;
+	uint32_t n_values;
+	uint32_t section; /* whose stages update it; PLAN_NONE: nobody who says so */
+	uint32_t updater; /* one of them, or PLAN_NONE */
+};
+
 struct plan {
 	struct arena arena;
 	struct plan_stage *stages;
@@ -98,6 +121,8 @@ struct plan {
 	uint32_t n_joins;
 	struct plan_section *sections;
 	uint32_t n_sections;
+	struct plan_shared *shareds;
+	uint32_t n_shareds;
 	struct loader_plugin **plugins; /* each once, with a reference */
 	uint32_t n_plugins;
 };

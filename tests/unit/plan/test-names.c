@@ -131,12 +131,11 @@ Test(names, what_a_lost_line_may_have_declared_is_not_called_unknown)
 	graph_fini(&g);
 }
 
-Test(names, shared_state_is_refused)
+Test(names, shared_state_is_no_end_of_an_arrow)
 {
 	says("shared d = dict(n=1)\nnumbers -> swallow\njoin j after d\nd -> swallow\n",
 	     "4:1 'd' is shared state: arrows join stages and queues\n  1:8 'd' is declared "
 	     "here\n"
-	     "1:1 shared state is not available in this build\n"
 	     "3:14 'd' is shared state, which never ends: no join can wait for it\n"
 	     "  1:8 'd' is declared here\n");
 }
