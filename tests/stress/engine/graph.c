@@ -9,15 +9,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-void graph_init(struct graph *g)
+void graph_init_large(struct graph *g, uint32_t n)
 {
 	memset(g, 0, sizeof(*g));
-	g->plan.stages = g->stages;
-	g->plan.queues = g->queues;
-	g->plan.joins = g->joins;
-	g->plan.sections = g->sections;
+	g->plan.stages = g->stages = calloc(n, sizeof(*g->stages));
+	g->plan.queues = g->queues = calloc(n, sizeof(*g->queues));
+	g->plan.joins = g->joins = calloc(64, sizeof(*g->joins));
+	g->plan.sections = g->sections = calloc(64, sizeof(*g->sections));
 	graph_join(g, "start");
 	graph_join(g, "end");
+}
+
+void graph_init(struct graph *g)
+{
+	graph_init_large(g, 64);
 }
 
 struct plan_stage *graph_stage(struct graph *g, const char *name,
@@ -55,13 +60,26 @@ struct plan_queue *graph_queue(struct graph *g, const char *name, uint32_t capac
 	return q;
 }
 
+static void append_last(uint32_t **list, uint32_t *n, uint32_t value)
+{
+	*list = realloc(*list, (*n + 1) * sizeof(**list));
+	(*list)[(*n)++] = value;
+}
+
 static void append(uint32_t **list, uint32_t *n, uint32_t value)
 {
 	for (uint32_t i = 0; i < *n; i++)
 		if ((*list)[i] == value)
 			return;
-	*list = realloc(*list, (*n + 1) * sizeof(**list));
-	(*list)[(*n)++] = value;
+	append_last(list, n, value);
+}
+
+static bool has_worker(const struct graph *g, const struct plan_queue *q)
+{
+	for (uint32_t i = 0; i < q->n_writers; i++)
+		if (!g->stages[q->writers[i]].daemon)
+			return true;
+	return false;
 }
 
 static uint32_t stage_index(struct graph *g, const struct plan_stage *s)
@@ -113,11 +131,12 @@ int graph_start(struct graph *g, const struct pc_run_options *options)
 
 	for (uint32_t i = 0; i < g->plan.n_stages; i++)
 		if (!g->stages[i].daemon)
-			graph_join_stage(g, PLAN_JOIN_END, &g->stages[i]);
+			append_last(&g->joins[PLAN_JOIN_END].stages,
+			            &g->joins[PLAN_JOIN_END].n_stages, i);
 	for (uint32_t i = 0; i < g->plan.n_queues; i++)
-		for (uint32_t k = 0; k < g->queues[i].n_writers; k++)
-			if (!g->stages[g->queues[i].writers[k]].daemon)
-				graph_join_queue(g, PLAN_JOIN_END, &g->queues[i]);
+		if (has_worker(g, &g->queues[i]))
+			append_last(&g->joins[PLAN_JOIN_END].queues,
+			            &g->joins[PLAN_JOIN_END].n_queues, i);
 	rc = engine_create(&g->engine, &g->plan, options, &g->error);
 	if (rc == PC_OK)
 		rc = engine_start(g->engine, &g->error);
@@ -175,4 +194,8 @@ void graph_fini(struct graph *g)
 		free(g->joins[i].stages);
 		free(g->joins[i].queues);
 	}
+	free(g->stages);
+	free(g->queues);
+	free(g->joins);
+	free(g->sections);
 }

@@ -8,19 +8,18 @@
 
 #include "engine/engine.h"
 
-#define GRAPH_MAX 64
-
 struct graph {
 	struct plan plan;
-	struct plan_stage stages[GRAPH_MAX];
-	struct plan_queue queues[GRAPH_MAX];
-	struct plan_join joins[GRAPH_MAX];
-	struct plan_section sections[GRAPH_MAX];
+	struct plan_stage *stages;
+	struct plan_queue *queues;
+	struct plan_join *joins;
+	struct plan_section *sections;
 	struct engine *engine;
 	struct pc_error *error;
 };
 
-void graph_init(struct graph *g);
+void graph_init(struct graph *g); /* for up to 64 of each */
+void graph_init_large(struct graph *g, uint32_t n);
 /* Returns the stage, to set attributes on. */
 struct plan_stage *graph_stage(struct graph *g, const char *name,
                                const struct pc_stage_desc *desc, const void *settings,
