@@ -100,6 +100,7 @@ void wait_wake_all(struct pc_queue *queue, enum side which)
 	task_serve(queue, which);
 }
 
+/* The process's, by its first thread: a thread that is pinned does not make the machine small. */
 static int cores(void)
 {
 	static _Atomic int count;
@@ -109,7 +110,7 @@ static int cores(void)
 	if (n == 0) {
 		cpu_set_t set;
 
-		n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+		n = sched_getaffinity(getpid(), sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
 		/* relaxed: see above */
 		atomic_store_explicit(&count, n, memory_order_relaxed);
 	}
