@@ -171,6 +171,42 @@ Test(elf, wrong_segments)
 	free(bytes);
 }
 
+/* Every section on its own; and the symbol, when it is there but not for others. */
+Test(elf, wrong_sections_and_symbols)
+{
+	size_t size, seen = 0;
+	char *bytes = good(&size);
+	Elf64_Ehdr *h = (void *)bytes;
+	Elf64_Shdr *s = (void *)(bytes + h->e_shoff);
+
+	for (unsigned i = 1; i < h->e_shnum; i++) {
+		Elf64_Shdr before = s[i];
+
+		if (s[i].sh_type == SHT_NOBITS)
+			continue;
+		s[i].sh_size = size - s[i].sh_offset + 1;
+		scratch_write("bad.so", bytes, size);
+		scratch_refused("./bad.so", "would end at byte");
+		s[i] = before;
+	}
+	for (unsigned i = 1; i < h->e_shnum; i++) {
+		Elf64_Sym *symbols = (void *)(bytes + s[i].sh_offset);
+		const char *names = bytes + s[s[i].sh_link].sh_offset;
+
+		for (size_t k = 0;
+		     s[i].sh_type == SHT_DYNSYM && k < s[i].sh_size / sizeof(*symbols); k++) {
+			if (strcmp(names + symbols[k].st_name, "pc_stage_v1") != 0)
+				continue;
+			symbols[k].st_info = ELF64_ST_INFO(STB_LOCAL, STT_OBJECT);
+			seen++;
+		}
+	}
+	cr_assert(seen == 1);
+	scratch_write("bad.so", bytes, size);
+	scratch_refused("./bad.so", "does not export pc_stage_v1");
+	free(bytes);
+}
+
 Test(elf, programs_and_objects)
 {
 	scratch_write("m.c", "int main(void) { return 0; }\n", 29);

@@ -35,6 +35,8 @@ Test(open, the_first_directory_counts)
 #define FIND(file)                                                                             \
 	do {                                                                                   \
 		cr_assert(loader_path_init(&path, "graph", extra, 1));                         \
+		for (size_t i = 0; i < path.n_dirs; i++)                                       \
+			cr_expect(*path.dirs[i], "an empty directory");                        \
 		is_file(&path, "drop", file);                                                  \
 		loader_path_fini(&path);                                                       \
 	} while (0)
