@@ -155,6 +155,33 @@ PC_API bool pc_graph_queue(struct pc_graph *graph, size_t index, struct pc_queue
 PC_API bool pc_graph_stage(struct pc_graph *graph, size_t index, struct pc_stage_row *ret_row,
                            size_t size);
 
+/** A piece of shared state, `shared NAME = KIND(…)`. */
+struct pc_shared_row {
+	const char *name;
+	const char *kind; /* "dict", "bytes" */
+	const char *file; /* position of its declaration */
+	unsigned line;
+	const char *section; /* whose stages update it; NULL: nobody has yet, or says so */
+	uint64_t keys;       /* of a dict */
+	uint64_t size_bytes; /* of bytes */
+	uint64_t updates;    /* how often something was published */
+};
+
+/** Row 0 … count-1; false beyond the end. Before the start: what the file says. [any], as above. */
+PC_API bool pc_graph_shared(struct pc_graph *graph, size_t index, struct pc_shared_row *ret_row,
+                            size_t size);
+
+/** All of it at one moment: a line `key = value` per key in order of the keys, bytes in hex; malloc'd.
+ * NULL: no memory, or no such index. [any] */
+PC_API char *pc_graph_shared_text(struct pc_graph *graph, size_t index);
+
+/** One value, copied as it is now: at most `room` bytes, numbers as int64_t. `key` is NULL for
+ * bytes. *ret_size is its whole size. [any]
+ * @return PC_OK; PC_FULL: it is larger, and what fits was copied; PC_EMPTY: there is no such key;
+ *         PC_INVALID: no such name, a key for bytes, none for a dict, or not started. Since 1.0. */
+PC_API int pc_graph_shared_get(struct pc_graph *graph, const char *name, const char *key,
+                               void *buffer, size_t room, size_t *ret_size);
+
 /* ------------------------------------------------------------------------------ plugins --- */
 
 struct pc_plugin;

@@ -252,6 +252,7 @@ enum act activate(struct replica *r, struct scratch *scratch)
 	r->scratch = scratch;
 	r->cache = &scratch->cache;
 	act = step(r);
+	state_settle(r);
 	if (act == ACT_SLEEP)
 		waiting_pass(r);
 	return act;

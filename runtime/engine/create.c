@@ -435,6 +435,7 @@ int engine_create(struct engine **ret, const struct plan *plan,
 	item_cache_init(&e->control_cache, e->items);
 	create_places(e);
 	rc = create_sections(e);
+	rc = rc ? rc : state_create(e);
 	rc = rc ? rc : create_stages(e);
 	rc = rc ? rc : create_queues(e);
 	rc = rc ? rc : create_joins(e);
@@ -517,6 +518,7 @@ void engine_destroy(struct engine *e)
 	free(e->places);
 	free(e->joins);
 	free(e->sections);
+	state_destroy(e);
 	while (e->loops) {
 		struct loop *next = e->loops->next;
 

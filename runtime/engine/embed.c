@@ -360,6 +360,40 @@ PC_API bool pc_graph_stage(struct pc_graph *graph, size_t index, struct pc_stage
 	return true;
 }
 
+PC_API bool pc_graph_shared(struct pc_graph *graph, size_t index, struct pc_shared_row *ret_row,
+                            size_t size)
+{
+	struct pc_shared_row row;
+
+	if (index >= graph->plan.n_shareds)
+		return false;
+	state_row(&graph->plan, graph->engine, (uint32_t)index, &row);
+	memcpy(ret_row, &row, size < sizeof(row) ? size : sizeof(row));
+	return true;
+}
+
+PC_API char *pc_graph_shared_text(struct pc_graph *graph, size_t index)
+{
+	struct buf out = {0};
+
+	if (index >= graph->plan.n_shareds)
+		return NULL;
+	if (state_text(&graph->plan, graph->engine, (uint32_t)index, &out) != PC_OK) {
+		buf_fini(&out);
+		return NULL;
+	}
+	return buf_take(&out);
+}
+
+PC_API int pc_graph_shared_get(struct pc_graph *graph, const char *name, const char *key,
+                               void *buffer, size_t room, size_t *ret_size)
+{
+	for (uint32_t i = 0; graph->engine && i < graph->plan.n_shareds; i++)
+		if (strcmp(graph->plan.shareds[i].name, name) == 0)
+			return state_value(graph->engine, i, key, buffer, room, ret_size);
+	return PC_INVALID;
+}
+
 PC_API void pc_graph_free(struct pc_graph *graph)
 {
 	if (!graph)

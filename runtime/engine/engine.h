@@ -155,6 +155,9 @@ struct replica {
 	struct input *batch_input;
 	char *fail_text; /* [replica] from pc_fail */
 
+	struct pc_shared *touched; /* [replica] shared state with updates not yet published */
+	uint32_t reading;          /* [replica] open snapshots of shared state */
+
 	uint64_t ticket;             /* [replica] of an ordered stage: see order.c */
 	bool has_ticket;             /* [replica] */
 	_Atomic uint64_t waits_turn; /* [replica] writes: ticket + 1, or 0 */
@@ -239,6 +242,14 @@ struct section {
 	_Atomic uint32_t pending; /* waiting and inside */
 };
 
+/* Shared state: see state.c. */
+struct pc_shared {
+	const struct plan_shared *plan;
+	struct shared *data;
+	_Atomic uint32_t section; /* [any] whose stages update it; PLAN_NONE: nobody has yet */
+	struct pc_shared *next;   /* [section] in the updater's `touched` */
+};
+
 /* -------------------------------------------------------------------------- threads --- */
 
 /* What a thread that runs replicas owns. */
@@ -282,6 +293,7 @@ struct engine {
 	uint32_t n_places;
 	struct join *joins;
 	struct section *sections;
+	struct pc_shared *shareds;
 	struct loop *loops;
 	struct pool pool;
 	_Atomic uint32_t awake; /* replicas that are not idle; 0 and not at the end: deadlock */
@@ -350,9 +362,39 @@ static inline int output_add(struct replica *r, unsigned port, struct item *item
 	return PC_OK;
 }
 
-/* What has been emitted so far comes from finished inputs. */
+/* state.c, [replica]; first what host.c's table has */
+struct pc_shared *state_find(struct pc_stage *st, const char *name);
+int state_set(struct pc_stage *st, struct pc_shared *s, const char *key, uint32_t type,
+              const void *data, size_t size);
+int state_add(struct pc_stage *st, struct pc_shared *s, const char *key, int64_t delta,
+              int64_t *ret_sum);
+int state_delete(struct pc_stage *st, struct pc_shared *s, const char *key);
+void state_begin(struct pc_stage *st, struct pc_shared *s, struct pc_snapshot *ret);
+int state_get(struct pc_stage *st, const struct pc_snapshot *at, const char *key,
+              struct pc_value *ret);
+int state_next(struct pc_stage *st, struct pc_snapshot *at, struct pc_value *ret);
+void state_end(struct pc_stage *st, struct pc_snapshot *at);
+void state_mark(struct replica *r);
+void state_discard(struct replica *r);
+void state_publish(struct replica *r); /* before what the same items emitted */
+void state_settle(struct replica *r);  /* at the end of an activation */
+/* Ends what read sections a callback left open, or no memory would ever be given back; true: there
+ * were some, and the reason is noted. */
+bool state_leave(struct replica *r);
+int state_create(struct engine *e);   /* [start] */
+void state_destroy(struct engine *e); /* after the end */
+/* [any]; e NULL: as it will be at the start */
+void state_row(const struct plan *plan, struct engine *e, uint32_t index,
+               struct pc_shared_row *ret);
+int state_text(const struct plan *plan, struct engine *e, uint32_t index, struct buf *out);
+int state_value(struct engine *e, uint32_t index, const char *key, void *buffer, size_t room,
+                size_t *ret_size);
+
+/* What has been emitted and updated so far comes from finished inputs. */
 static inline void output_mark(struct replica *r)
 {
+	if (r->touched)
+		state_mark(r);
 	for (uint32_t i = 0; i < r->n_outputs; i++)
 		r->outputs[i].mark = r->outputs[i].n;
 }

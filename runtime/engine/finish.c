@@ -20,6 +20,8 @@ static void close_replica(struct replica *r)
 	r->cache = &r->engine->control_cache;
 	r->scratch = NULL;
 	rc = r->stage->desc->close ? r->stage->desc->close(&r->pub, r->state) : PC_OK;
+	if (state_leave(r))
+		rc = PC_ERROR;
 	if (rc < 0)
 		engine_fail_replica(r, "closing", NULL, 0);
 	item_cache_settle(r->cache);

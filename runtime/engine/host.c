@@ -140,9 +140,10 @@ static void log_line(struct pc_stage *st, int level, const char *format, va_list
 	free(text);
 }
 
+/* Not inside of a read section: the whole process would keep its memory until it ends. */
 static bool may_block(const struct replica *r)
 {
-	return r->stage->plan->own_thread;
+	return r->stage->plan->own_thread && r->reading == 0;
 }
 
 static int sleep_ns(struct pc_stage *st, int64_t ns)
@@ -288,4 +289,12 @@ const struct pc_host host_table = {
 	.in_type = in_type,
 	.out_wired = out_wired,
 	.want = want,
+	.shared_find = state_find,
+	.shared_set = state_set,
+	.shared_add = state_add,
+	.shared_delete = state_delete,
+	.snapshot_begin = state_begin,
+	.snapshot_get = state_get,
+	.snapshot_next = state_next,
+	.snapshot_end = state_end,
 };

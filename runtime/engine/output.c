@@ -7,6 +7,7 @@
  *
  * `mark` separates the output of finished inputs from that of the item in work: a failed item's
  * output is cut off there, so that none of it is ever seen. Nothing beyond the mark is published.
+ * Updates of shared state (state.c) keep to the same marks, and come out before the output.
  *
  * A queue that a by= stage reads is one queue per replica: the port has a lane for each, and each
  * item goes into the lane that its key names. The order of equal keys is that of the list.
@@ -68,6 +69,8 @@ int output_add_slow(struct replica *r, struct output *o, struct item *item)
 
 void output_discard(struct replica *r)
 {
+	if (r->touched)
+		state_discard(r);
 	for (uint32_t i = 0; i < r->n_outputs; i++) {
 		struct output *o = &r->outputs[i];
 
@@ -211,6 +214,8 @@ bool output_flush(struct replica *r)
 {
 	bool all = true;
 
+	if (r->touched)
+		state_publish(r);
 	if (!order_mine(r))
 		return false;
 

@@ -19,7 +19,7 @@ static void forget_fail_text(struct replica *r)
 
 static inline void item_finished(struct replica *r, struct input *in, struct item *item)
 {
-	if (r->n_outputs > 0)
+	if (r->n_outputs > 0 || r->touched)
 		output_mark(r);
 	if (!r->passed)
 		item_unref(r->cache, item);
@@ -49,13 +49,21 @@ static void items_abandoned(struct replica *r, struct input *in, struct item **i
 }
 
 /* True: the item has been dealt with and the next may come. */
-static bool item_failed(struct replica *r, struct input *in, struct item *item, unsigned *tries)
+static bool item_failed(struct replica *r, struct input *in, struct item *item, int rc,
+                        unsigned *tries)
 {
 	const struct plan_stage *plan = r->stage->plan;
-	/* relaxed: this thread writes it */
-	uint64_t number = count_read(&in->taken);
+	uint64_t number = count_read(&in->done) + count_read(&in->dead) +
+	                  count_read(&in->abandoned) + in->undone + 1;
 
 	output_discard(r);
+	/* The runtime itself said "stopped" in the middle of the item: nobody's failure. */
+	if (rc == PC_STOPPED && pc_stopping(&r->pub)) {
+		forget_fail_text(r);
+		items_abandoned(r, in, &item, 1);
+		r->phase = PHASE_LAST;
+		return true;
+	}
 	count_add(&r->failed, 1);
 	switch (plan->on_error) {
 	case PLAN_SKIP:
@@ -111,7 +119,7 @@ static void each(struct replica *r, struct input *in, struct item **items, size_
 			r->current = item;
 			r->passed = false;
 			rc = desc->process(&r->pub, r->state, &item->pub);
-		} while (rc < 0 && !item_failed(r, in, item, &tries));
+		} while (rc < 0 && !item_failed(r, in, item, rc, &tries));
 		i++;
 		if (rc >= 0)
 			item_finished(r, in, item);
@@ -151,13 +159,16 @@ static void whole(struct replica *r, struct input *in, struct item **items, size
 		r->batch_n = r->batch_done = 0;
 		if (before > 0)
 			tries = 0;
+		/* What came after the last pc_done() belongs to the batch. */
+		if (rc >= 0)
+			output_mark(r);
 		if (rc == PC_END)
 			r->phase = PHASE_LAST;
 		if (rc == PC_END || (rc >= 0 && i == n))
 			break;
 		if (rc < 0 && i < n) {
 			r->current = items[i];
-			if (item_failed(r, in, items[i], &tries))
+			if (item_failed(r, in, items[i], rc, &tries))
 				i++;
 		} else if (rc < 0) {
 			engine_fail_replica(r, "a batch", NULL, 0);

@@ -20,8 +20,14 @@ static int open_replica(struct replica *r, struct pc_error **err)
 	if (!r->stage->desc->open)
 		return PC_OK;
 	rc = r->stage->desc->open(&r->pub, r->state);
-	if (rc >= 0)
+	if (state_leave(r))
+		rc = PC_ERROR;
+	if (rc >= 0) {
+		/* What it tried and did without is no reason for a later failure. */
+		free(r->fail_text);
+		r->fail_text = NULL;
 		return PC_OK;
+	}
 	error_set(err, PC_ERROR, "%s", r->fail_text ? r->fail_text : "it gave no reason");
 	error_add(err, "stage '%s' can not start (%s:%u)", plan->name, plan->file, plan->line);
 	return PC_ERROR;
