@@ -33,7 +33,7 @@
  *   I3  T - head <= capacity: the claim of [p, p+k) succeeds only at p = T, and p + k <= limit.
  *   I4  A batch lies in one segment, so a control word never points over a segment's end.
  *   I5  Whatever can reach a retired segment is in a read section that began before the segment
- *       was handed to call_rcu: tail_segment is moved past a segment before that, and segments
+ *       was handed to the reclaimer: tail_segment is moved past a segment before that, and segments
  *       are unlinked in the order in which they are linked.
  *
  * Linearization points
@@ -53,7 +53,7 @@
  * anywhere therefore stops nobody, with these limits, which RCU and the system impose:
  *   - memory behind a thread stopped inside a read section is not reclaimed. It is counted
  *     (retired_bytes) and limited (segment.c): then puts find no room until the thread goes on.
- *   - malloc when the pool has no segment; call_rcu's first use starts a thread.
+ *   - malloc when the pool has no segment; the first queue of a process starts a thread.
  *   - calls that wait: a thread stopped while it wakes another delays that waiter.
  *
  * Pairs
@@ -70,6 +70,8 @@
  *      load `waiting` | add to `waiting`, then load what one waits for
  *   W2 pending: seq_cst like W1: a change, then look at pending | clear pending, then look
  *   W3 event: release by wake -> acquire by the waiter; it makes futex_wait return
+ *   R1 retired: release by push -> acquire by the reclaimer: the segment's fields
+ *   R2 like W1: push, then load asleep | store asleep, then look at the stack
  *   T1 serving: acquire on entry -> release on leaving: the list of tasks
  *   T2 inbox: release by push -> acquire by the server: the waiter's fields
  *   J1 like W1: done, dropped or poisoned, then load joiners | add joiners, then look at them

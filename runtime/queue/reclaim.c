@@ -6,9 +6,11 @@
  * IDLE_ROUNDS, so an idle process has no timer.
  *
  * Why not call_rcu: its thread looks every 10 ms, and at 40 M items a second 3 MiB of slots are on
- * their way then, which no second-level cache holds. See the figures in layout.h. Also a thread that
- * stops inside call_rcu's enqueue (between its xchg and its link) stops every reclamation; one
- * that stops in this push, outside a read section, stops none.
+ * their way then, which no second-level cache holds. Measured side by side on two busy cores:
+ * 1x1 3.9 -> 6.1, 4x4 10.5 -> 17.7, 16x16 5.4 -> 12.9, batches 4x4 22.5 -> 50.1 M items/s. Also, a
+ * thread that stops inside call_rcu's enqueue, between its xchg and its link, stops every
+ * reclamation; one that stops between two instructions of this push stops none (but for the read
+ * section around it, whose end every grace period has to wait for).
  */
 #include "queue/reclaim.h"
 

@@ -1,7 +1,7 @@
 /* queue/segment.c: segments are made, pooled, retired and, after a grace period, used again.
  *
  * Putters make (when the last segment is full), takers retire (when the first is used up), and
- * liburcu's call_rcu thread brings retired ones back to the pool. The pools are process-wide, one
+ * the reclaimer's thread brings retired ones back to the pool (reclaim.c). The pools are process-wide, one
  * stack per size, so that a queue that was busy once holds no memory for ever, and a busy process
  * allocates nothing. A pop happens inside a read section and a push only after a grace period of
  * the segment's last use; so a popper's `top` can not come back under it: no ABA, no tags.
@@ -13,11 +13,11 @@
  * Limit. A thread that stops inside a read section stops every reclamation, for RCU can not know
  * what it still holds. Then a queue may have SEGMENT_RETIRED_MAX_BYTES waiting; after that its
  * puts find no room (PC_FULL: they wait, or fail, or drop, like with any full queue) until the
- * thread goes on. pc_queue_stats() shows it as retired_bytes. At full speed here, 250 M items/s,
- * a grace period of 10 to 20 ms holds 20 to 40 MiB.
+ * thread goes on. pc_queue_stats() shows it as retired_bytes. At 250 M
+ * items/s a grace period of 20 ms, long for two cores, holds 40 MiB.
  *
- * A retired segment also holds the queue's own memory: the callback counts down `retired`, and
- * whoever brings it to zero, the last callback or the destroyer, frees the queue. So destroying a
+ * A retired segment also holds the queue's own memory: the reclaimer counts down `retired`, and
+ * whoever brings it to zero, the reclaimer or the destroyer, frees the queue. So destroying a
  * queue waits for nobody.
  */
 #include "queue/segment.h"
@@ -117,7 +117,7 @@ static uint32_t next_shift(const struct segment *before, uint32_t now)
 }
 
 /* Too much waits for a grace period. The flag goes up before the second look, so that either
- * that look or the callback which brings the sum down sees the other (W1). */
+ * that look or the reclaimer which brings the sum down sees the other (W1). */
 static bool starving(struct pc_queue *queue)
 {
 	/* relaxed: set once by a test before it starts */
@@ -186,7 +186,7 @@ void segment_reclaim(struct segment *segment)
 
 static void hand_to_rcu(struct pc_queue *queue, struct segment *segment)
 {
-	/* relaxed: the callback can only come later, through call_rcu */
+	/* relaxed: the reclaimer comes later, by the push */
 	atomic_fetch_add_explicit(&queue->retired, size_bytes(segment), memory_order_relaxed);
 	reclaim_later(segment);
 }
