@@ -134,11 +134,9 @@ static bool is_declared(const struct lang_tree *t, const char *name)
 static struct plan_ref end_ref(struct make *m, const struct lang_end *end)
 {
 	const struct lang_name name = end->call.plugin;
-	struct plan_ref ref = {KIND_NONE, 0};
+	struct plan_ref ref = plan_name_find(m, name.text);
 	struct diag *e;
 
-	if (!end->call.is_path)
-		ref = plan_name_find(m, name.text);
 	if (ref.kind == KIND_NONE)
 		return (struct plan_ref){KIND_STAGE, m->plan->n_stages++};
 	if (is_built_in(ref) && is_declared(m->tree, name.text))

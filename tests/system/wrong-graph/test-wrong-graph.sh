@@ -13,7 +13,7 @@ for plugin in grep count; do
 	[ -e "$PCRUN_PLUGIN_DIR/$plugin.so" ] || missing=$plugin
 done
 
-# refuses NAME WORD...: what `pcrun WORD… NAME.txt` says.
+# refuses NAME WORD...: what `pcrun WORD…` says of NAME.txt.
 refuses() {
 	name=$1
 	shift
@@ -39,6 +39,7 @@ for graph in *.txt; do
 		done <"$name.options"
 	fi
 	refuses "$name" check "$@" "$graph"
-	refuses "$name" run "$@" "$graph"
+	# A graph that is not refused would run, perhaps for ever.
+	[ "$status" -ne 78 ] || refuses "$name" run "$@" "$graph"
 done
 done_testing

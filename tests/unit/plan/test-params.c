@@ -45,8 +45,11 @@ Test(params, strings_outlive_the_tree)
 
 	graph_make(&g, "typed(7, word=\"kept\") -> swallow\n");
 	cr_assert_eq(g.result, PC_OK);
-	lang_tree_fini(&g.tree);
 	t = g.plan.stages[0].params;
+	cr_expect_neq(t->word, g.tree.wires[0].groups[0].ends[0].call.args[1].value.text);
+	cr_expect_neq(g.plan.stages[0].name,
+	              g.tree.wires[0].groups[0].ends[0].call.plugin.text);
+	lang_tree_fini(&g.tree);
 	cr_expect_str_eq(t->word, "kept");
 	cr_expect_str_eq(g.plan.stages[0].name, "typed");
 	graph_fini(&g);
@@ -137,6 +140,11 @@ Test(params, one_mistake_in_a_call_is_one_message)
 {
 	struct graph g;
 
+	says("typed(mus=1)\n",
+	     "1:7 plugin 'typed' has no parameter 'mus' | did you mean 'must'?\n");
+	graph_make(&g, "stage a = typed(\nstage b = typed(1)\n");
+	cr_expect_eq(g.diags.n_errors, 1, "%s", g.said.text);
+	graph_fini(&g);
 	graph_make(
 		&g,
 		"stage a = typed($nothing)\nstage b = typed(must=\nstage c = typed(level=)\n");

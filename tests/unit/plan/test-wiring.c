@@ -134,6 +134,29 @@ Test(wiring, ports)
 	graph_fini(&g);
 }
 
+Test(wiring, the_only_port_needs_no_name)
+{
+	struct graph g;
+
+	graph_make(&g, "typed(1) -> swallow\n");
+	cr_assert_eq(g.result, PC_OK, "%s", g.said.text);
+	has(&g, "typed -> swallow", "typed > swallow");
+	graph_fini(&g);
+}
+
+Test(wiring, the_same_arrow_from_or_to_a_named_queue_again)
+{
+	struct graph g;
+
+	graph_make(&g,
+	           "queue q\nstage a = numbers()\nstage b = swallow()\nstage c = swallow()\n"
+	           "a -> q -> b\na -> q -> c\nq -> b\n");
+	cr_assert_eq(g.result, PC_OK, "%s", g.said.text);
+	has(&g, "q", "a > b c");
+	cr_expect_eq(stage(&g, "a")->outputs[0].n_queues, 1);
+	graph_fini(&g);
+}
+
 Test(wiring, a_port_in_the_middle_counts_for_the_side_that_has_it)
 {
 	struct graph g;
