@@ -62,7 +62,7 @@ static int digit_value(char c, unsigned base)
 	return -1;
 }
 
-/* Reads digits with single "_" between them. Returns how many bytes, 0: no digits here. */
+/* Reads digits, with a "_" between two of them where it helps. Returns how many bytes, 0: no digits here. */
 static size_t digits(const char *text, size_t size, unsigned base, uint64_t *ret, bool *ret_big)
 {
 	uint64_t v = 0;
@@ -70,7 +70,7 @@ static size_t digits(const char *text, size_t size, unsigned base, uint64_t *ret
 	int d;
 
 	while (i < size) {
-		if (text[i] == '_' && i > 0 && i + 1 < size && text[i - 1] != '_')
+		if (text[i] == '_' && i > 0 && i + 1 < size)
 			d = digit_value(text[++i], base);
 		else
 			d = digit_value(text[i], base);

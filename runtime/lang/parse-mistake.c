@@ -250,17 +250,17 @@ static bool unclosed(struct parse *p, uint32_t open, uint32_t i)
 	return false;
 }
 
-/* The next element of a list must not be the next statement, nor nothing at all. */
+bool parse_list_is_left(struct parse *p)
+{
+	if (parse_peek(p) == TOKEN_END)
+		return true;
+	return p->file.at > 0 && token(p, p->file.at - 1)->kind == TOKEN_NEWLINE &&
+	       declaration_at(p, p->file.at);
+}
+
 static bool element_follows(struct parse *p, uint32_t open)
 {
-	uint32_t i;
-
-	if (parse_peek(p) != TOKEN_END) {
-		i = p->file.at;
-		if (token(p, i - 1)->kind != TOKEN_NEWLINE || !declaration_at(p, i))
-			return true;
-	}
-	return unclosed(p, open, p->file.at);
+	return !parse_list_is_left(p) || unclosed(p, open, p->file.at);
 }
 
 bool parse_list_begins(struct parse *p, uint32_t *ret_open, bool *ret_more)

@@ -193,7 +193,8 @@ bool parse_value(struct parse *p, const char *of, struct lang_value *ret)
 	size_t size, name_size;
 
 	*ret = (struct lang_value){.text = ""};
-	if (kind != TOKEN_WORD && kind != TOKEN_STRING && kind != TOKEN_REF)
+	if ((kind != TOKEN_WORD && kind != TOKEN_STRING && kind != TOKEN_REF) ||
+	    (p->file.depth > 0 && parse_list_is_left(p)))
 		return of ? parse_expected(p, "a value after '%.40s='", of)
 		          : parse_expected(p, "a parameter");
 	text = parse_token_text(p, p->file.at, &size);

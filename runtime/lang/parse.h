@@ -90,6 +90,8 @@ bool parse_end(struct parse *p, const char *after);
  * whether an element follows; when none does, the closing bracket has been taken, too. */
 bool parse_list_begins(struct parse *p, uint32_t *ret_open, bool *ret_more);
 bool parse_list_goes_on(struct parse *p, uint32_t open, bool *ret_more);
+/* Whether the next token is that of another statement, or none: a bracket was not closed. */
+bool parse_list_is_left(struct parse *p);
 /* Goes to where the next statement may begin. */
 void parse_recover(struct parse *p);
 

@@ -224,6 +224,7 @@ Test(value, duration_texts_are_short_and_exact)
 	duration_text_is(120 * PC_SEC, "2m");
 	duration_text_is(3600 * PC_SEC, "1h");
 	duration_text_is(1050 * PC_MS, "1.05s");
+	duration_text_is(3600 * PC_SEC + PC_MS, "3600001ms");
 	duration_text_is(INT64_MAX, "9223372036854775807ns");
 	duration_text_is(-PC_SEC, "-1s");
 	duration_text_is(INT64_MIN, "-9223372036854775808ns");

@@ -96,11 +96,25 @@ Test(format, comments)
 	format_is("#a\n  #b  \n", "#a\n#b\n");
 	format_is("a # 1\nlonger -> b # 2\n\nc # 3",
 	          "a            # 1\nlonger -> b  # 2\n\nc  # 3\n");
+	format_is("param a=1 # 1\nparam longer=2 # 2",
+	          "param a      = 1  # 1\nparam longer = 2  # 2\n");
 	format_is("a # 1\nb\nlonger # 2", "a  # 1\nb\nlonger  # 2\n");
 	format_is("a(\"\xe6\xbc\xa2\xe5\xad\x97\") # 1\nb # 2",
 	          "a(\"\xe6\xbc\xa2\xe5\xad\x97\")  # 1\nb          # 2\n");
 	format_is("a(\n# own\nx, # trailing\ny)",
 	          "a(\n    # own\n    x,  # trailing\n    y)\n");
+}
+
+Test(format, one_long_line_moves_no_comment)
+{
+	format_is("a # 1\n"
+	          "b234567890123456789012345678901234567890123456789012345678901234567890123456"
+	          "7890x "
+	          "# 2",
+	          "a  # 1\n"
+	          "b234567890123456789012345678901234567890123456789012345678901234567890123456"
+	          "7890x  "
+	          "# 2\n");
 }
 
 Test(format, lines_that_go_on)

@@ -88,6 +88,25 @@ Test(parse, values)
 	tree_is("a(\xc3\xa4, \"\xe6\xbc\xa2\")", "a(=2:\xc3\xa4, =\"3:\xe6\xbc\xa2\")\n");
 }
 
+/* What was understood of a wrong statement stays, so that its name is known. */
+Test(parse, wrong_statements_are_kept_and_marked)
+{
+	static const char text[] = "stage a = \nstage b = x(y=\nshared c = \nqueue d e=\n"
+				   "join f after g h\nstag j = k()\nl = m()\nh -> i -> \n"
+				   "stage n = o x=\"\\q\"\nstage = p()\nstage fine = q()";
+	struct parsed p;
+
+	parsed_init(&p, text, sizeof(text) - 1, NULL, 0, NULL);
+	cr_assert_str_eq(p.tree_text.text,
+	                 "stage a:  broken\nstage b: x() broken\nstage j: k() broken\n"
+	                 "stage l: m() broken\nstage n: o x=\"0:\" broken\nstage fine: q()\n"
+	                 "shared c:  broken\nqueue d: broken\njoin f: g broken\n"
+	                 "h -> i broken\n",
+	                 "%s", p.tree_text.text);
+	cr_assert_eq(p.diags.n_errors, 10);
+	parsed_fini(&p);
+}
+
 /* One bit of a table for each character of a word: all must be right. */
 Test(parse, characters_of_words)
 {
