@@ -69,10 +69,11 @@ void engine_fail_replica(struct replica *r, const char *what, const struct item 
 	buf_addf(&text, "stage '%s'", plan->name);
 	if (plan->replicas > 1)
 		buf_addf(&text, " (replica %u of %u)", r->pub.replica + 1, plan->replicas);
-	buf_addf(&text, " failed %s %s", item ? "on" : "at", what);
 	if (item) {
-		buf_addf(&text, " among its first %llu:", (unsigned long long)number);
+		buf_addf(&text, " failed on item %llu", (unsigned long long)number);
 		preview(&text, item);
+	} else {
+		buf_addf(&text, " failed at %s", what);
 	}
 	buf_addf(&text, " (%s:%u)", plan->file, plan->line);
 	error_set(&error, PC_ERROR, "%s", r->fail_text ? r->fail_text : "it gave no reason");
