@@ -526,7 +526,7 @@ static inline bool pc_out_wired(struct pc_stage *st, unsigned port)
 
 /* A graph declares it: `shared counts = dict(total=0, greeting="hi")`, keys with whole numbers
  * (int64_t) or bytes, or `shared stats = bytes(size=64)`, one block for a struct of the stages'
- * own, zeroed at first. Keys are strings; for a block they are NULL in all calls below.
+ * own, zeroed at first. Keys are strings, not empty; for a block they are NULL in all calls.
  *
  * Every stage may read, and never waits. Only stages of one critical section may update. What an
  * item's callback updates is published when that item is done, together with what the items

@@ -192,7 +192,7 @@ static int explain_invalid(struct replica *r, const struct pc_shared *s, const c
 	if (plan->kind == SHARED_BYTES)
 		return refuse(r, "shared state '%s' is a block of %zu bytes, not of %zu",
 		              plan->name, plan->size_bytes, size);
-	if (!key)
+	if (!key || !*key)
 		return refuse(r, "shared state '%s' is a dict: which key?", plan->name);
 	if (strlen(key) > SHARED_KEY_MAX)
 		return refuse(r, "a key of %zu bytes for shared state '%s': %d are the most",

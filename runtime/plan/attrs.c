@@ -179,7 +179,7 @@ static bool apply(struct make *m, struct plan_stage *s, struct plan_draft *d,
 
 	switch (stage_attr(a->name)) {
 	case REPLICAS:
-		plan_attr_number(m, a, 1, 1024, &s->replicas);
+		plan_attr_number(m, a, 1, 65536, &s->replicas);
 		break;
 	case ORDERED:
 		s->ordered = plan_attr_is_flag(m, a);

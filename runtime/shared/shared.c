@@ -41,7 +41,7 @@ bool shared_key(const struct shared *s, const char *text, struct key *ret)
 	ret->text = text;
 	ret->size = strnlen(text, SHARED_KEY_MAX + 1);
 	ret->hash = hash(s->seed, text, ret->size);
-	return ret->size <= SHARED_KEY_MAX;
+	return ret->size > 0 && ret->size <= SHARED_KEY_MAX;
 }
 
 /* The table's thread must not get the signals of the program that embeds us. */

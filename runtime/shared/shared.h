@@ -18,7 +18,7 @@
 
 #include <pcrun/stage.h>
 
-#define SHARED_KEY_MAX   4096              /* bytes of a key */
+#define SHARED_KEY_MAX   4096              /* bytes of a key; the least is 1 */
 #define SHARED_VALUE_MAX ((size_t)1 << 30) /* bytes of a value */
 
 struct shared;
@@ -38,8 +38,9 @@ void shared_destroy(struct shared *s);
 /* Updater. Keys are NULL for SHARED_BYTES. `type` as in struct pc_value. The calls return
  *   PC_OK       done, in the updater's list
  *   PC_EMPTY    delete: there is no such key
- *   PC_INVALID  not for this kind; a key or value that is too long; bytes of another size; add to
- *               what is not a number, or beyond its range. Nothing was changed, as with
+ *   PC_INVALID  not for this kind; no key, or a key or value that is too long; bytes of another
+ *               size; add to what is not a number, or beyond its range. Nothing was changed, as
+ *               with
  *   PC_NOMEM
  * and add counts from 0 when there is no such key. */
 int shared_set(struct shared *s, const char *key, uint32_t type, const void *data, size_t size);

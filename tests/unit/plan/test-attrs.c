@@ -68,16 +68,16 @@ Test(attrs, all_of_a_queue)
 Test(attrs, values)
 {
 	says("stage a = numbers() replicas=0 by=x\nstage b = numbers() replicas by\n",
-	     "1:30 'replicas' wants a whole number from 1 to 1024, not '0'\n"
-	     "2:21 'replicas' wants a value: a whole number from 1 to 1024\n"
+	     "1:30 'replicas' wants a whole number from 1 to 65536, not '0'\n"
+	     "2:21 'replicas' wants a value: a whole number from 1 to 65536\n"
 	     "2:30 'by' wants a value: the name of a field\n");
-	says("stage a = numbers() replicas=1025 ordered=yes daemon=no thread=mine\n",
-	     "1:30 'replicas' wants a whole number from 1 to 1024, not '1025'\n"
-	     "1:43 'ordered' takes no value\n"
-	     "1:54 'daemon' takes no value\n"
-	     "1:64 'thread' wants own, not 'mine'\n");
+	says("stage a = numbers() replicas=65537 ordered=yes daemon=no thread=mine\n",
+	     "1:30 'replicas' wants a whole number from 1 to 65536, not '65537'\n"
+	     "1:44 'ordered' takes no value\n"
+	     "1:55 'daemon' takes no value\n"
+	     "1:65 'thread' wants own, not 'mine'\n");
 	says("param r = many\nstage a = numbers() replicas=$r\n",
-	     "2:30 'replicas' wants a whole number from 1 to 1024, not 'many'\n"
+	     "2:30 'replicas' wants a whole number from 1 to 65536, not 'many'\n"
 	     "  1:11 the value comes from here\n");
 	says("queue q capacity=0 full=blok feedback=1\nnumbers -> q -> swallow\n",
 	     "1:18 'capacity' wants a whole number from 1 to 1048576, not '0'\n"
