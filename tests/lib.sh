@@ -56,10 +56,14 @@ skip() {
 	printf 'ok %d # SKIP %s\n' "$tap_count" "$1"
 }
 
-# run COMMAND...: as it is; `pcrun` is the command under test. Standard input is the caller's.
+# run COMMAND...: as it is; `pcrun` is the command under test, which is ended (status 124) when it
+# hangs for RUN_LIMIT seconds. Standard input is the caller's.
 run() {
 	case $1 in
-	pcrun) shift; set -- "${PCRUN:?no pcrun was built}" "$@" ;;
+	pcrun)
+		shift
+		set -- timeout --foreground -k 5 "${RUN_LIMIT:-60}" "${PCRUN:?no pcrun was built}" "$@"
+		;;
 	esac
 	"$@" >"$work/out" 2>"$work/err"
 	# shellcheck disable=SC2034
