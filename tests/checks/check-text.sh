@@ -23,7 +23,7 @@ fi
 # shellcheck disable=SC2086,SC2046
 if command -v codespell >/dev/null; then
 	# Tests are full of words that are misspelt on purpose.
-	codespell -L hendler,inout,statics $(printf '%s\n' $texts | grep -v '^tests/') || status=1
+	codespell -L fro,hendler,inout,statics $(printf '%s\n' $texts | grep -v '^tests/') || status=1
 else
 	echo "check-text: codespell is not installed: left out" >&2
 fi
