@@ -164,6 +164,28 @@ Test(params, many_are_found)
 	buf_fini(&text);
 }
 
+Test(params, that_begin_alike_are_told_apart)
+{
+	struct buf text = {0}, name = {0};
+	char want[16];
+
+	for (int i = 0; i < 300; i++)
+		buf_addc(&name, 'a');
+	for (size_t i = 300; i > 0; i--)
+		buf_addf(&text, "param %.*s = %zu\n", (int)i, name.text, i);
+	for (size_t i = 1; i <= 300; i++)
+		buf_addf(&text, "x($%.*s)\n", (int)i, name.text);
+	parsed_init(&p, text.text, text.size, NULL, 0, NULL);
+	cr_assert_eq(p.diags.n_errors, 0);
+	for (size_t i = 0; i < 300; i++) {
+		snprintf(want, sizeof(want), "%zu", i + 1);
+		cr_assert_str_eq(p.tree.wires[i].groups[0].ends[0].call.args[0].value.text,
+		                 want);
+	}
+	buf_fini(&text);
+	buf_fini(&name);
+}
+
 Test(include, in_place_and_shares_params)
 {
 	static const struct parsed_file f[] = {
