@@ -10,6 +10,10 @@ case $1 in
 	echo "stops threads at every instruction: the sanitizers' own code would be most of them" >&2
 	exit 77
 	;;
+*/model/check.sh)
+	echo "looks at a model, not at this build" >&2
+	exit 77
+	;;
 esac
 here=$(cd -- "$(dirname -- "$0")" && pwd)
 reports=$(mktemp -d "${TMPDIR:-/tmp}/pcrun-reports.XXXXXX") || exit 1
