@@ -178,6 +178,7 @@ Test(elf, wrong_sections_and_symbols)
 	char *bytes = good(&size);
 	Elf64_Ehdr *h = (void *)bytes;
 	Elf64_Shdr *s = (void *)(bytes + h->e_shoff);
+	int fd;
 
 	for (unsigned i = 1; i < h->e_shnum; i++) {
 		Elf64_Shdr before = s[i];
@@ -204,6 +205,10 @@ Test(elf, wrong_sections_and_symbols)
 	cr_assert(seen == 1);
 	scratch_write("bad.so", bytes, size);
 	scratch_refused("./bad.so", "does not export pc_stage_v1");
+	/* And that without asking the dynamic loader. */
+	fd = open("bad.so", O_RDONLY);
+	cr_expect(elf_check(fd, size, "bad.so", NULL) == PC_WRONG);
+	close(fd);
 	free(bytes);
 }
 
