@@ -26,6 +26,7 @@ enum queue_step {
 	STEP_SEAL,          /* last writer or reader gone, queue not yet sealed */
 	STEP_WAKE,          /* about to wake a waiter */
 	STEP_SERVE,         /* serving the tasks that wait */
+	STEP_ARM,           /* a task saw nothing, and is not on the list yet */
 	STEP_COUNT
 };
 

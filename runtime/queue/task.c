@@ -142,6 +142,7 @@ static int arm(struct pc_queue *queue, enum side which, struct queue_waiter *wai
 		return PC_AGAIN;
 	if (atomic_load_explicit(&queue->stopped, memory_order_seq_cst)) /* W1 */
 		return PC_STOPPED;
+	QUEUE_STEP(STEP_ARM);
 	waiter->side = which;
 	/* relaxed: the push publishes it */
 	atomic_store_explicit(&waiter->state, WAITER_ARMED, memory_order_relaxed);

@@ -176,6 +176,79 @@ static void full_of_poison(void)
 	pc_queue_destroy(queue);
 }
 
+static _Atomic unsigned woken;
+
+static void wake(struct queue_waiter *waiter)
+{
+	(void)waiter;
+	atomic_fetch_add_explicit(&woken, 1, memory_order_acq_rel);
+}
+
+struct armer {
+	pthread_t thread;
+	struct pc_queue *queue;
+	struct queue_waiter waiter;
+	int rc;
+};
+
+static void *arm(void *argument)
+{
+	struct armer *armer = argument;
+
+	stop_at = STEP_ARM;
+	armer->rc = queue_wait_take(armer->queue, &armer->waiter);
+	return NULL;
+}
+
+/* An item comes just after a task has seen none, and before it is on the list. */
+static void item_while_arming(void)
+{
+	struct pc_queue *queue = make(4);
+	struct armer armer = {.queue = queue, .waiter = {.wake = wake}};
+
+	woken = 0;
+	pthread_create(&armer.thread, NULL, arm, &armer);
+	while (atomic_load_explicit(&stopped, memory_order_acquire) == 0)
+		usleep(1000);
+	CHECK(pc_queue_put(queue, pool, 0) == PC_OK, "put");
+	atomic_store_explicit(&go_on, 1, memory_order_release);
+	pthread_join(armer.thread, NULL);
+	CHECK(armer.rc == PC_OK && woken == 1, "rc %d, woken %u", armer.rc, woken);
+	pc_queue_destroy(queue);
+}
+
+static void *put_and_serve(void *queue)
+{
+	stop_at = STEP_SERVE;
+	CHECK(pc_queue_put(queue, pool, 0) == PC_OK, "put");
+	return NULL;
+}
+
+/* Somebody stops while he serves the tasks. Puts and takes go on; what they would have woken he
+ * wakes when he goes on. */
+static void work_while_serving(void)
+{
+	struct pc_queue *queue = make(4);
+	struct queue_waiter a = {.wake = wake}, b = {.wake = wake};
+	pthread_t server;
+	void *item;
+
+	woken = 0;
+	CHECK(queue_wait_take(queue, &a) == PC_OK && queue_wait_take(queue, &b) == PC_OK,
+	      "arm");
+	pthread_create(&server, NULL, put_and_serve, queue);
+	while (atomic_load_explicit(&stopped, memory_order_acquire) == 0)
+		usleep(1000);
+	CHECK(pc_queue_put(queue, pool + 2, 0) == PC_OK, "put");
+	CHECK(pc_queue_take(queue, &item, 0) == PC_OK && item == pool, "take");
+	CHECK(pc_queue_put(queue, pool + 4, 0) == PC_OK, "put");
+	CHECK(woken == 0, "nobody serves yet");
+	atomic_store_explicit(&go_on, 1, memory_order_release);
+	pthread_join(server, NULL);
+	CHECK(woken == 2, "%u woken", woken);
+	pc_queue_destroy(queue);
+}
+
 int main(void)
 {
 	static const int owners[] = {STEP_PUT_CLAIMED, STEP_PUT_FILLING, STEP_PUT_PUBLISH};
@@ -190,6 +263,8 @@ int main(void)
 		late_batch(owners[i], STEP_TAKE_CLAIM);
 	}
 	full_of_poison();
+	item_while_arming();
+	work_while_serving();
 	printf("passed\n");
 	return 0;
 }

@@ -404,6 +404,34 @@ Test(queue, tasks_wait)
 	pc_queue_destroy(queue);
 }
 
+/* Two items by one put, and two who wait: the first one's take wakes the second. */
+Test(queue, wake_is_passed_on)
+{
+	struct pc_queue *queue = make(4, PC_FULL_BLOCK);
+	struct queue_waiter a = {.wake = wake}, b = {.wake = wake};
+	void *items[3] = {item(1), item(2), item(3)}, *got;
+	size_t n;
+
+	woken = 0;
+	cr_assert_eq(queue_wait_take(queue, &a), PC_OK);
+	cr_assert_eq(queue_wait_take(queue, &b), PC_OK);
+	cr_assert_eq(pc_queue_put_batch(queue, items, 3, &n, 0), PC_OK);
+	cr_assert_eq(woken, 1);
+	cr_assert_eq(pc_queue_take(queue, &got, 0), PC_OK);
+	cr_assert_eq(woken, 2);
+	/* and the same for room */
+	while (pc_queue_put(queue, items[0], 0) == PC_OK)
+		;
+	cr_assert_eq(queue_wait_put(queue, &a), PC_OK);
+	cr_assert_eq(queue_wait_put(queue, &b), PC_OK);
+	cr_assert_eq(pc_queue_take_batch(queue, items, 3, &n, 0), PC_OK);
+	cr_assert_gt(n, 1);
+	cr_assert_eq(woken, 3);
+	cr_assert_eq(pc_queue_put(queue, item(1), 0), PC_OK);
+	cr_assert_eq(woken, 4);
+	pc_queue_destroy(queue);
+}
+
 Test(queue, stop_wakes_tasks)
 {
 	struct pc_queue *queue = make(2, PC_FULL_BLOCK);
