@@ -66,13 +66,15 @@ static void line_end(struct format *f)
 		return;
 	f->line_open = false;
 	if (f->n_lines == f->room) {
-		f->room = f->room ? 2 * f->room : 256;
-		lines = realloc(f->lines, f->room * sizeof(*lines));
+		size_t room = f->room ? 2 * f->room : 256;
+
+		lines = realloc(f->lines, room * sizeof(*lines));
 		if (!lines) {
 			f->failed = true;
 			return;
 		}
 		f->lines = lines;
+		f->room = room;
 	}
 	f->lines[f->n_lines++] = f->now;
 }

@@ -17,9 +17,15 @@ enum {
 
 struct lang_name parse_name_of(struct parse *p, const char *text, size_t size, uint32_t begin)
 {
-	struct diag_span span = {p->file.source, begin, begin + (uint32_t)size};
+	struct lang_name name = {.text = arena_text(&p->tree->arena, text, size),
+	                         .size = size,
+	                         .span = {p->file.source, begin, begin + (uint32_t)size}};
 
-	return (struct lang_name){arena_text(&p->tree->arena, text, size), size, span};
+	if (!name.text) { /* the arena remembers; nobody may stumble over a NULL until then */
+		name.text = "";
+		name.size = 0;
+	}
+	return name;
 }
 
 bool parse_name(struct parse *p, const char *what, struct lang_name *ret)
@@ -47,7 +53,7 @@ static void set_text(struct parse *p, struct lang_value *value, const char *text
 {
 	value->text = arena_text(&p->tree->arena, text, size);
 	value->size = size;
-	if (!value->text) { /* the arena remembers; nobody may stumble over a NULL until then */
+	if (!value->text) { /* as with names */
 		value->text = "";
 		value->size = 0;
 	}
