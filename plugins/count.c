@@ -254,8 +254,7 @@ static inline int add_key(struct count_job *job, size_t offset, size_t size, uin
 	e->size = (uint32_t)size;
 	if (size <= COUNT_SHORT) {
 		load_short(e->key.words, key, size, item->size - offset);
-		e->hash = (uint32_t)XXH3_64bits_withSeed(e->key.words, COUNT_SHORT,
-		                                         s->seed + size);
+		e->hash = (uint32_t)XXH3_64bits_withSeed(e->key.words, COUNT_SHORT, s->seed);
 	} else {
 		e->key.far = key;
 		e->hash = (uint32_t)XXH3_64bits_withSeed(key, size, s->seed);

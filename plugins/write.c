@@ -3,8 +3,9 @@
  * in   text, u64 (in decimal), or any bytes
  *
  * mode=replace  Like the shell's >, but the file changes in one step: the lines gather in a
- *               temporary file beside it, which takes its name when the input has ended and the
- *               graph has gone well. Until then, and if anything fails, the old file stays.
+ *               temporary file beside it, which takes its name when the input has come to its
+ *               end. Until then, and if anything before it fails, the old file stays. A graph
+ *               that is told to end (SIGTERM) finishes what it has begun: then the file has that.
  * mode=append   Like >>: lines are in the file as soon as a call has returned.
  *
  * In mode=replace it goes through symbolic links, keeps the old file's permissions, and forces

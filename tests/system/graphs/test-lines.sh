@@ -168,9 +168,23 @@ wait $!
 is 'it ends well' $? 0
 same_text 'and the rest later' slow 'first
 unfinished'
-# A silent pipe does not keep the graph from ending. Descriptor 4 keeps it open.
+# A FIFO that nobody writes to does not keep the graph from ending.
+mkfifo nobody
+"$PCRUN" -e 'lines(path=nobody) -> print' >slow 2>err &
+sleep 0.3
+kill -TERM $!
+wait $!
+is 'SIGTERM ends a graph that waits for a writer' $? 143
+has_not 'in good order' err abandoned
+# A line without end is refused while it comes. Descriptor 4 keeps the pipe open.
 mkfifo silent
 exec 4<>silent
+head -c 3000000 /dev/zero >silent &
+writer=$!
+run timeout 60 "$PCRUN" -e 'lines(max=1M) -> print' <silent
+is 'a line without end' "$status" 1
+kill $writer 2>/dev/null
+# Nor does one that stays silent.
 "$PCRUN" -e 'lines -> print' <silent >slow 2>err &
 sleep 0.3
 kill -TERM $!

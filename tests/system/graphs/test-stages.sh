@@ -95,6 +95,11 @@ LC_ALL=C sort sizes | LC_ALL=C uniq -c | LC_ALL=C sed 's/^ *//' | LC_ALL=C sort 
 LC_ALL=C sort out >got
 LC_ALL=C sort expected >expected.sorted
 same 'count: keys of all sizes' got expected.sorted
+seq -f 'samekey-%g' 100 >late
+seq 100 | sed 's/.*/&, and then &/' >>late
+e 'lines(path=late) -> count(order=key) -> print'
+LC_ALL=C sort late | sed 's/^/1 /' >expected
+same 'count: keys that differ late, in order' out expected
 seq 1 200000 >many
 e 'lines(path=many) -> count(order=key) -> print'
 LC_ALL=C sort many | sed 's/^/1 /' >expected
@@ -178,6 +183,8 @@ e 'gen(from=5, to=20, step=7) -> print'
 same_text 'gen: from, to, step' out '5
 12
 19'
+e 'gen(to=3, step=10) -> print'
+same_text 'gen: a step beyond the end' out '0'
 e 'gen(count=0) -> print'
 same_text 'gen: none' out ''
 e 'gen(from=9, to=8) -> print'
