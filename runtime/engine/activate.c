@@ -75,6 +75,7 @@ struct taken {
 	struct input *in; /* NULL: nothing */
 	size_t n;
 	bool open; /* some input may still bring items */
+	unsigned version;
 };
 
 static struct taken look(struct replica *r, size_t max)
@@ -85,13 +86,12 @@ static struct taken look(struct replica *r, size_t max)
 	for (uint32_t k = 0; k < n_inputs && !taken.in; k++) {
 		uint32_t at = (r->next_input + k) % n_inputs;
 		struct input *in = &r->inputs[at];
-		unsigned version;
 		int rc;
 
 		if (in->closed || in->unwanted)
 			continue;
 		rc = queue_take_batch_version(in->place->queue, r->scratch->batch, max,
-		                              &taken.n, &version);
+		                              &taken.n, &taken.version);
 		in->closed = rc == PC_CLOSED;
 		if (rc == PC_OK) {
 			r->next_input = (at + 1) % n_inputs;
@@ -126,6 +126,8 @@ static enum act take(struct replica *r, size_t room, int64_t start_ns)
 	if (!look_in_order(r, max, &taken))
 		return ACT_AGAIN;
 	if (taken.in) {
+		if (taken.version != taken.in->version)
+			swap_taken(r, taken.in, taken.version);
 		process_items(r, taken.in, (struct item **)r->scratch->batch, taken.n);
 		r->scratch->final = taken.n < max;
 		learn(r, taken.n, clock_now_ns() - start_ns);
@@ -218,9 +220,13 @@ static enum act step(struct replica *r)
 {
 	int64_t start_ns = clock_now_ns();
 	uint32_t stop = atomic_load_explicit(&r->stop, memory_order_acquire); /* A4 */
+	struct cut *cut =
+		atomic_load_explicit(&r->stage->swap.target, memory_order_acquire); /* SW2 */
 	enum act act;
 
 	count_add(&r->activations, 1);
+	if (cut != r->swap.cut && r->phase < PHASE_LAST)
+		swap_pass(r, cut);
 	if (r->phase == PHASE_HELD) {
 		if (stop != STOP_NONE)
 			return end(r);
@@ -252,6 +258,8 @@ enum act activate(struct replica *r, struct scratch *scratch)
 	r->scratch = scratch;
 	r->cache = &scratch->cache;
 	act = step(r);
+	if (r->swap.untold)
+		swap_tell(r);
 	state_settle(r);
 	if (act == ACT_SLEEP)
 		waiting_pass(r);

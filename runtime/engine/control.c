@@ -6,7 +6,7 @@
  *
  * Pairs
  *   C1 control_post: release messages -> C2 drain_messages: acquire messages   what is told
- *   C3 drain_messages: release posted -> C4 control_post: acq_rel posted       may be posted anew
+ *   C3 drain_messages: acq_rel posted -> C4 control_post: acq_rel posted       may be posted anew
  *   C5 pc_graph_stop: acq_rel stop_asked -> C6 apply_stop: acquire stop_asked  the request
  *   C7 look_for_deadlock: acquire awake, with T3 of task.c                      all is asleep
  */
@@ -49,6 +49,7 @@ static void replica_ended(struct replica *r)
 		return;
 	s->ended = true;
 	stage_close(s);
+	swap_stage_ended(s);
 	s->engine->live--;
 	join_stage_ended(s->engine, s);
 }
@@ -76,6 +77,10 @@ static void handle(struct message *m)
 	case MESSAGE_QUIET:
 		loop_quiet((struct loop *)(void *)((char *)m - offsetof(struct loop, message)));
 		break;
+	case MESSAGE_SWAPPED:
+		swap_told((struct replica *)(void *)((char *)m -
+		                                     offsetof(struct replica, swapped)));
+		break;
 	case MESSAGE_WAKE:
 		wake_arm(
 			(struct replica *)(void *)((char *)m - offsetof(struct replica, wake)));
@@ -101,7 +106,8 @@ static bool drain_messages(struct engine *e)
 		struct message *m = in_order;
 
 		in_order = m->next;
-		atomic_store_explicit(&m->posted, false, memory_order_release); /* C3 */
+		/* an exchange: a post that found it still posted is seen by this handling */
+		atomic_exchange_explicit(&m->posted, false, memory_order_acq_rel); /* C3 */
 		handle(m);
 	}
 	return true;
@@ -156,13 +162,14 @@ void stage_stop(struct stage *s, enum stop how)
 			continue;
 		atomic_store_explicit(&r->stop, how, memory_order_release); /* A3 */
 		__atomic_store_n(&r->pub.stopping, 1, __ATOMIC_RELAXED);
-		atomic_store_explicit(&r->kick, 1, memory_order_seq_cst); /* H2 H3 */
+		atomic_fetch_or_explicit(&r->kick, KICK_STOP,
+		                         memory_order_seq_cst); /* H2 H3 SW7 */
 		futex_wake(&r->kick, 1);
 		kick_fd = atomic_load_explicit(&r->kick_fd, memory_order_seq_cst); /* H1 */
 		if (kick_fd >= 0)
 			eventfd_write(kick_fd, 1);
-		if (s->desc->stop && r->opened)
-			s->desc->stop(&r->pub, r->state);
+		if (r->opened)
+			swap_stopped(r);
 		task_notify(r);
 	}
 }
@@ -222,6 +229,7 @@ static void on_async(uv_async_t *async)
 		uint32_t awake = atomic_load_explicit(&e->awake, memory_order_acquire); /* C7 */
 		bool news = drain_messages(e);
 
+		news |= swap_turn(e);
 		apply_stop(e);
 		if (e->live == 0)
 			finish(e);
@@ -252,13 +260,14 @@ int control_prepare(struct engine *e, struct pc_error **err)
 		return error_set(err, PC_ERROR, "can not make the control loop: %s",
 		                 uv_strerror(rc));
 	e->loop_ready = true;
-	e->async.data = e->drain.data = e->grace.data = e;
+	e->async.data = e->drain.data = e->grace.data = e->swap.timer.data = e;
 	rc = uv_async_init(&e->loop, &e->async, on_async);
 	if (rc)
 		return error_set(err, PC_ERROR, "can not make the control loop: %s",
 		                 uv_strerror(rc));
 	uv_timer_init(&e->loop, &e->drain);
 	uv_timer_init(&e->loop, &e->grace);
+	uv_timer_init(&e->loop, &e->swap.timer);
 	return PC_OK;
 }
 

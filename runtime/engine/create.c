@@ -142,6 +142,7 @@ static int create_replica(struct stage *s, struct replica *r, uint32_t index)
 		return PC_NOMEM;
 	if (s->desc->state_size > 0)
 		memcpy(r->state, plan->params, s->desc->state_size);
+	swap_create_replica(r);
 	for (uint32_t i = 0; i < s->desc->n_inputs; i++) {
 		struct place *p = &s->engine->places[plan->inputs[i].queue];
 
@@ -174,6 +175,7 @@ static int create_stages(struct engine *e)
 		s->desc = plan->desc;
 		s->engine = e;
 		s->live = plan->replicas;
+		swap_create_stage(s);
 		s->section = plan->section == PLAN_NONE ? NULL : &e->sections[plan->section];
 		s->replicas = array(plan->replicas, sizeof(*s->replicas));
 		if (plan->ordered && plan->replicas > 1)
@@ -417,6 +419,7 @@ int engine_create(struct engine **ret, const struct plan *plan,
 	pthread_mutex_init(&e->lock, NULL);
 	pthread_mutex_init(&e->log_lock, NULL);
 	pthread_cond_init(&e->ended_cond, NULL);
+	swap_create(e);
 	rc = check_by(plan, err);
 	if (rc)
 		goto fail;
@@ -498,6 +501,7 @@ void engine_destroy(struct engine *e)
 	if (e->loop_ready)
 		uv_loop_close(&e->loop);
 	item_cache_set_current(&e->control_cache);
+	swap_destroy(e);
 	for (uint32_t i = 0; e->stages && i < e->plan->n_stages; i++)
 		destroy_stage(&e->stages[i]);
 	for (uint32_t i = 0; e->places && i < e->n_places; i++) {

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/item.h"
 #include "engine/by.h"
+#include "engine/swap.h"
 #include "plan/plan.h"
 #include "queue/queue.h"
 
@@ -33,7 +34,13 @@ struct stage;
 /* ------------------------------------------------------------- a queue at run time --- */
 
 /* A message to the control thread, embedded in what it is about. */
-enum message_kind { MESSAGE_ENDED, MESSAGE_DRAINED, MESSAGE_QUIET, MESSAGE_WAKE };
+enum message_kind {
+	MESSAGE_ENDED,
+	MESSAGE_DRAINED,
+	MESSAGE_QUIET,
+	MESSAGE_WAKE,
+	MESSAGE_SWAPPED
+};
 
 struct message {
 	struct message *next;
@@ -56,8 +63,9 @@ struct place {
 	_Atomic uint64_t cut_off;    /* [any] items that no reader was left to take */
 	uint32_t *joins;             /* [start] joins that wait for it */
 	uint32_t n_joins;
-	bool drained;  /* [control] */
-	uint64_t left; /* [control] found in it after the end */
+	bool drained;     /* [control] */
+	uint64_t left;    /* [control] found in it after the end */
+	uint64_t flipped; /* [control] by which cut last: see swap.c */
 	struct message message;
 };
 
@@ -80,8 +88,13 @@ struct input {
 	bool closed;   /* [replica] */
 	bool told;     /* [replica] the stage knows */
 	bool unwanted; /* [replica] the stage asks for nothing of it now */
-	size_t undone; /* [replica] processed, output not yet published */
-	size_t undead; /* [replica] of them, those that went to the dead-letter queue */
+	struct {
+		bool told, unwanted;
+	} aside;             /* [replica] as the state knows it that a swap has put aside */
+	unsigned version;    /* [replica] the bit of the last take */
+	struct cut *slot[2]; /* by version bit: see swap.h */
+	size_t undone;       /* [replica] processed, output not yet published */
+	size_t undead;       /* [replica] of them, those that went to the dead-letter queue */
 	/* ledger: [replica] writes, relaxed; others read a snapshot */
 	_Atomic uint64_t taken, done, dead, abandoned;
 };
@@ -125,17 +138,25 @@ enum task_state { TASK_IDLE, TASK_QUEUED, TASK_RUNNING, TASK_NOTIFIED, TASK_ENDE
 
 enum stop { STOP_NONE, STOP_SOFT, STOP_HARD };
 
+/* Bits of replica.kick: why a runtime wait returns. */
+enum kick {
+	KICK_STOP = 1, /* PC_STOPPED */
+	KICK_SWAP = 2  /* PC_AGAIN, in sources */
+};
+
 struct replica {
 	struct pc_stage pub; /* first: the stage's view of it */
 	struct stage *stage;
 	struct engine *engine;
 	void *state;
+	struct build *build; /* [replica] whose code runs it */
+	uint32_t probation;  /* [replica] items until it trusts that: see swap-probation.c */
 	struct item_cache *cache; /* [replica] of the thread that runs it now */
 	struct scratch *scratch;  /* [replica] likewise */
 	_Atomic uint32_t sched;   /* enum task_state */
 	_Atomic uint32_t stop;    /* enum stop; [control] writes */
 	_Atomic uint32_t started; /* [control] writes: its start join has passed */
-	_Atomic uint32_t kick;    /* 1: runtime waits return PC_STOPPED */
+	_Atomic uint32_t kick;    /* enum kick: runtime waits return */
 	_Atomic int kick_fd;      /* the same for poll; -1 until needed */
 	_Atomic uint32_t granted; /* the critical section is ours */
 	enum phase phase;         /* [replica] */
@@ -179,7 +200,8 @@ struct replica {
 
 	bool has_thread; /* [start] */
 	pthread_t thread;
-	struct message ended, wake;
+	struct message ended, wake, swapped;
+	struct swap_replica swap;
 };
 
 /* Why a replica is where it is, for pc_graph_explain(). */
@@ -208,6 +230,7 @@ struct stage {
 	uint32_t n_joins;
 	uint32_t live;        /* [control] replicas that have not ended */
 	bool ended, stopping; /* [control] */
+	struct swap_stage swap;
 };
 
 struct join {
@@ -310,6 +333,7 @@ struct engine {
 	uint32_t live;                     /* [control] stages that have not ended */
 	struct item_cache control_cache;
 	bool stuck; /* [control] a thread did not come back: its memory must stay */
+	struct swap_engine swap;
 
 	/* result: under `lock` */
 	pthread_mutex_t lock;

@@ -19,7 +19,7 @@ static void close_replica(struct replica *r)
 	r->opened = false;
 	r->cache = &r->engine->control_cache;
 	r->scratch = NULL;
-	rc = r->stage->desc->close ? r->stage->desc->close(&r->pub, r->state) : PC_OK;
+	rc = r->build->desc->close ? r->build->desc->close(&r->pub, r->state) : PC_OK;
 	if (state_leave(r))
 		rc = PC_ERROR;
 	if (rc < 0)
@@ -70,6 +70,7 @@ void finish(struct engine *e)
 	join_own_threads(e);
 	pool_quit(e);
 	ledger_settle(e);
+	swap_finish(e);
 	control_close_handles(e);
 	pthread_mutex_lock(&e->lock);
 	if (e->result == PC_OK && (e->draining || e->stopping))

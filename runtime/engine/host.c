@@ -55,10 +55,8 @@ static int emit(struct pc_stage *st, unsigned port, struct pc_item *item)
 
 	if (!item)
 		return PC_INVALID;
-	if (port >= r->n_ports) {
-		item_unref(r->cache, item_of(item));
-		return PC_INVALID;
-	}
+	if (port >= r->n_ports)
+		return swap_emit(r, port, item_of(item));
 	return output_add(r, port, item_of(item));
 }
 
@@ -91,8 +89,10 @@ static int pass(struct pc_stage *st, unsigned port, struct pc_item *pub)
 	struct replica *r = replica_of(st);
 	struct item *item = item_of(pub);
 
-	if (port >= r->n_ports)
-		return PC_INVALID;
+	if (port >= r->n_ports) {
+		item_ref(item, 1);
+		return swap_emit(r, port, item);
+	}
 	/* The first time, the engine's own reference travels: no counting at all. */
 	if (item == r->current && !r->passed && r->outputs[port].n_lanes > 0) {
 		int rc;
@@ -154,15 +154,27 @@ static int sleep_ns(struct pc_stage *st, int64_t ns)
 
 	if (!may_block(r))
 		return PC_INVALID;
+	/* Cut short by a swap: the same sleep again means the rest of it. */
+	if (ns == r->swap.sleep_ns && ns > 0)
+		until = r->swap.sleep_until_ns;
+	r->swap.sleep_ns = 0;
 	doing_set(r, DOING_SLEEP);
 	for (;;) {
-		if (atomic_load_explicit(&r->kick, memory_order_acquire) /* H3 */) {
+		uint32_t kick = atomic_load_explicit(&r->kick, memory_order_acquire); /* H3 */
+
+		if (kick & KICK_STOP) {
 			rc = PC_STOPPED;
 			break;
 		}
 		if (clock_now_ns() >= until)
 			break;
-		futex_wait(&r->kick, 0, until);
+		if (kick & KICK_SWAP) {
+			r->swap.sleep_until_ns = until;
+			r->swap.sleep_ns = ns;
+			rc = PC_AGAIN;
+			break;
+		}
+		futex_wait(&r->kick, kick, until);
 	}
 	doing_set(r, DOING_CALLBACK);
 	return rc;
@@ -189,11 +201,13 @@ static int wait_fd(struct pc_stage *st, int fd, unsigned events, int64_t timeout
 	                                           (events & PC_FD_WRITE ? POLLOUT : 0))};
 	fds[1] = (struct pollfd){.fd = kick_fd, .events = POLLIN};
 	for (;;) {
+		uint32_t kick = atomic_load_explicit(&r->kick, memory_order_seq_cst); /* H2 */
 		struct timespec left, *limit = NULL;
+		eventfd_t unused;
 		int n;
 
-		if (atomic_load_explicit(&r->kick, memory_order_seq_cst) /* H2 */)
-			return PC_STOPPED;
+		if (kick)
+			return kick & KICK_STOP ? PC_STOPPED : PC_AGAIN;
 		if (until != INT64_MAX) {
 			int64_t ns = until - clock_now_ns();
 
@@ -213,6 +227,8 @@ static int wait_fd(struct pc_stage *st, int fd, unsigned events, int64_t timeout
 			return PC_OK;
 		if (n == 0 && limit)
 			return PC_TIMEOUT;
+		if (n > 0)
+			eventfd_read(kick_fd, &unused); /* the bits of kick say what for */
 	}
 }
 
@@ -246,21 +262,25 @@ static const char *in_type(struct pc_stage *st, unsigned port)
 {
 	const struct stage *s = replica_of(st)->stage;
 
+	port = swap_graph_port(replica_of(st), port);
 	return port < s->desc->n_inputs ? s->plan->inputs[port].type : "*";
 }
 
 static bool out_wired(struct pc_stage *st, unsigned port)
 {
-	const struct replica *r = replica_of(st);
+	const struct stage *s = replica_of(st)->stage;
 
-	return port < r->stage->desc->n_outputs && r->outputs[port].n_lanes > 0;
+	/* All replicas are wired alike. */
+	port = swap_out_port(replica_of(st), port);
+	return port < s->desc->n_outputs && s->replicas[0].outputs[port].n_lanes > 0;
 }
 
 static void want(struct pc_stage *st, unsigned port, bool wanted)
 {
 	struct replica *r = replica_of(st);
 
-	if (port < r->stage->desc->n_inputs)
+	port = swap_graph_port(r, port);
+	if (port < r->stage->desc->n_inputs && r->inputs)
 		r->inputs[port].unwanted = !wanted;
 }
 

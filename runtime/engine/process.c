@@ -57,6 +57,10 @@ static bool item_failed(struct replica *r, struct input *in, struct item *item, 
 	                  count_read(&in->abandoned) + in->undone + 1;
 
 	output_discard(r);
+	if (r->probation > 0 && swap_item_failed(r, rc)) {
+		count_add(&r->retried, 1);
+		return false;
+	}
 	/* The runtime itself said "stopped" in the middle of the item: nobody's failure. */
 	if (rc == PC_STOPPED && pc_stopping(&r->pub)) {
 		forget_fail_text(r);
@@ -105,7 +109,7 @@ static bool stopped_hard(const struct replica *r)
 /* One item at a time. Publishes on the way when the items turn out to be slow. */
 static void each(struct replica *r, struct input *in, struct item **items, size_t n)
 {
-	const struct pc_stage_desc *desc = r->stage->desc;
+	const struct pc_stage_desc *desc = r->build->desc;
 	size_t stride = r->batch_size > 16 ? 16 : 1;
 	int64_t until = n > 1 ? clock_now_ns() + ENGINE_BUDGET_NS : 0;
 	size_t i = 0;
@@ -138,7 +142,7 @@ static void each(struct replica *r, struct input *in, struct item **items, size_
 /* The stage's own loop; pc_done() moves batch_done. */
 static void whole(struct replica *r, struct input *in, struct item **items, size_t n)
 {
-	const struct pc_stage_desc *desc = r->stage->desc;
+	const struct pc_stage_desc *desc = r->build->desc;
 	unsigned tries = 0;
 	size_t i = 0;
 
@@ -183,15 +187,49 @@ static void whole(struct replica *r, struct input *in, struct item **items, size
 	items_abandoned(r, in, items + i, n - i);
 }
 
+static int call(struct replica *r, struct item *item)
+{
+	const struct pc_stage_desc *desc = r->build->desc;
+	struct pc_item *pub = &item->pub;
+
+	r->current = item;
+	r->passed = false;
+	/* pc_done() means nothing for a batch of one: batch_n is 0 */
+	return desc->process_batch ? desc->process_batch(&r->pub, r->state, &pub, 1)
+	                           : desc->process(&r->pub, r->state, pub);
+}
+
+/* While a build is on probation (swap-probation.c) each item is done so that it can be undone. */
+static void on_trial(struct replica *r, struct input *in, struct item *item)
+{
+	unsigned tries = 0;
+	int rc;
+
+	do {
+		swap_before_item(r);
+		rc = call(r, item);
+	} while ((rc < 0 || !swap_item_passed(r)) && !item_failed(r, in, item, rc, &tries));
+	if (rc >= 0)
+		item_finished(r, in, item);
+	if (rc == PC_END)
+		r->phase = PHASE_LAST;
+}
+
 void process_items(struct replica *r, struct input *in, struct item **items, size_t n)
 {
+	size_t i = 0;
+
 	count_add(&in->taken, n);
-	r->pub.in_port = (uint32_t)(in - r->inputs);
+	r->pub.in_port = swap_in_port(r, (uint32_t)(in - r->inputs));
 	doing_set(r, DOING_CALLBACK);
-	if (r->stage->desc->process_batch)
-		whole(r, in, items, n);
+	while (i < n && r->probation > 0 && r->phase != PHASE_LAST && !stopped_hard(r))
+		on_trial(r, in, items[i++]);
+	if (i > 0 && (r->phase == PHASE_LAST || stopped_hard(r)))
+		items_abandoned(r, in, items + i, n - i);
+	else if (r->build->desc->process_batch)
+		whole(r, in, items + i, n - i);
 	else
-		each(r, in, items, n);
+		each(r, in, items + i, n - i);
 	r->current = NULL;
 	r->passed = false;
 }
@@ -206,9 +244,17 @@ static size_t emitted(const struct replica *r)
 	return most;
 }
 
+/* A call on probation failed, and the old build is back to do it again. */
+static bool undone(struct replica *r, int rc)
+{
+	if (rc >= 0 && swap_item_passed(r))
+		return false;
+	output_discard(r);
+	return swap_item_failed(r, rc);
+}
+
 void process_produce(struct replica *r, size_t room, int64_t until_ns)
 {
-	const struct pc_stage_desc *desc = r->stage->desc;
 	size_t limit = room < ENGINE_BATCH ? room : ENGINE_BATCH;
 	int rc;
 
@@ -220,7 +266,11 @@ void process_produce(struct replica *r, size_t room, int64_t until_ns)
 		r->wants_wake = false;
 		r->wake_ns = INT64_MAX;
 		r->wake_fd = -1;
-		rc = desc->produce(&r->pub, r->state);
+		if (r->probation > 0)
+			swap_before_item(r);
+		rc = r->build->desc->produce(&r->pub, r->state);
+		if (r->probation > 0 && undone(r, rc))
+			continue;
 		if (rc < 0) {
 			output_discard(r);
 			count_add(&r->failed, 1);
@@ -260,11 +310,11 @@ bool process_closed(struct replica *r)
 		struct input *in = &r->inputs[i];
 		int rc;
 
-		if (!in->closed || in->told || !r->stage->desc->closed)
+		if (!in->closed || in->told || !r->build->desc->closed)
 			continue;
 		in->told = told = true;
 		doing_set(r, DOING_CALLBACK);
-		rc = r->stage->desc->closed(&r->pub, r->state, i);
+		rc = r->build->desc->closed(&r->pub, r->state, swap_in_port(r, i));
 		if (rc < 0) {
 			output_discard(r);
 			count_add(&r->failed, 1);
@@ -280,12 +330,16 @@ bool process_closed(struct replica *r)
 
 void process_finish(struct replica *r)
 {
-	int (*callback)(struct pc_stage *, void *) = r->stage->desc->finish;
-	int rc = PC_OK;
+	int rc;
 
 	doing_set(r, DOING_CALLBACK);
-	if (callback)
-		rc = callback(&r->pub, r->state);
+	do {
+		int (*callback)(struct pc_stage *, void *) = r->build->desc->finish;
+
+		if (r->probation > 0)
+			swap_before_item(r);
+		rc = callback ? callback(&r->pub, r->state) : PC_OK;
+	} while (r->probation > 0 && undone(r, rc));
 	if (rc < 0) {
 		output_discard(r);
 		count_add(&r->failed, 1);

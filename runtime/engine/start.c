@@ -17,9 +17,9 @@ static int open_replica(struct replica *r, struct pc_error **err)
 
 	r->cache = &r->engine->control_cache;
 	r->opened = true; /* close() follows even when open() fails */
-	if (!r->stage->desc->open)
+	if (!r->build->desc->open)
 		return PC_OK;
-	rc = r->stage->desc->open(&r->pub, r->state);
+	rc = r->build->desc->open(&r->pub, r->state);
 	if (state_leave(r))
 		rc = PC_ERROR;
 	if (rc >= 0) {

@@ -1,0 +1,70 @@
+/* engine/swap-ask.c: somebody asks for a swap, and waits for the answer.
+ *
+ * swap_ask() on any thread; the rest on the control thread. A request lies in a list under the
+ * engine's lock until the control thread takes it, and belongs to that until it is answered;
+ * every request is answered, also those that come when the graph has ended.
+ */
+#include "engine/engine.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+
+#include <stdlib.h>
+
+void swap_offer_drop(struct swap_offer *offer)
+{
+	if (offer->release)
+		offer->release(offer->user);
+	*offer = (struct swap_offer){0};
+}
+
+static int refuse_ended(struct pc_error **err)
+{
+	return error_set(err, PC_STOPPED, "the graph has ended");
+}
+
+int swap_ask(struct engine *e, uint32_t stage, const struct swap_offer *offer,
+             const struct swap_wish *wish, struct swap_report *ret_report,
+             struct pc_error **err)
+{
+	struct swap_request request = {.stage = &e->stages[stage], .wish = *wish};
+	int rc;
+
+	if (offer)
+		request.offer = *offer;
+	request.until_ns = clock_after_ns(clock_now_ns(), wish->timeout_ns);
+	pthread_mutex_lock(&e->lock);
+	if (e->swap.closed) {
+		pthread_mutex_unlock(&e->lock);
+		swap_offer_drop(&request.offer);
+		*ret_report = (struct swap_report){0};
+		return refuse_ended(err);
+	}
+	request.next = e->swap.requests;
+	e->swap.requests = &request;
+	atomic_store_explicit(&e->swap.asked, true, memory_order_release); /* SW13 */
+	control_nudge(e);
+	while (!request.answered)
+		pthread_cond_wait(&e->swap.answered, &e->lock);
+	rc = request.result;
+	pthread_mutex_unlock(&e->lock);
+	*ret_report = request.report;
+	if (err && !*err)
+		*err = request.error;
+	else
+		pc_error_free(request.error);
+	return rc;
+}
+
+void swap_answer(struct engine *e, struct swap_request *request, int result,
+                 struct pc_error *error, const struct swap_report *report)
+{
+	swap_offer_drop(&request->offer);
+	pthread_mutex_lock(&e->lock);
+	request->result = result;
+	request->error = error;
+	request->report = *report;
+	request->answered = true;
+	pthread_cond_broadcast(&e->swap.answered);
+	pthread_mutex_unlock(&e->lock);
+}

@@ -1,0 +1,236 @@
+/* engine/swap-make.c: makes a cut and the cut that undoes it, with all memory that they need.
+ *
+ * Control thread, while the replicas run on the old build and know nothing of it. When something
+ * is missing here (memory, or an open() that fails) the cut is thrown away and nothing has
+ * happened.
+ *
+ * The story. A build that no replica trusts yet is not worth going back to. So as long as that is
+ * so, each further cut leads back to the build before all of them (the chain's beginning), and
+ * the replicas keep the state aside that they had there. After a cut whose state was made anew
+ * (migrate, fresh) the chain begins again: what is aside then tells another story.
+ */
+#include "engine/engine.h"
+
+#include "base/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void *make_state(const struct build *b)
+{
+	size_t size = b->desc->state_size;
+	void *state = malloc(size ? size : 1);
+
+	if (state && size > 0)
+		memcpy(state, b->params, size);
+	return state;
+}
+
+static struct cut *make_cut(struct stage *s, struct build *from, struct build *to)
+{
+	uint32_t n = s->plan->replicas;
+	struct cut *cut = calloc(1, sizeof(*cut) + n * sizeof(cut->passages[0]));
+
+	if (!cut)
+		return NULL;
+	cut->stage = s;
+	cut->from = from;
+	cut->to = to;
+	cut->n_passages = n;
+	return cut;
+}
+
+static bool add_route_back(struct cut *back, const struct build *from, bool aside)
+{
+	struct route *route = swap_route_back(from, back->to, aside);
+
+	if (!route)
+		return false;
+	route->next = back->routes;
+	back->routes = route;
+	return true;
+}
+
+static bool is_trusted(const struct cut *cut)
+{
+	for (uint32_t i = 0; i < cut->n_passages; i++)
+		if (atomic_load_explicit((_Atomic bool *)(uintptr_t)&cut->passages[i].trusted,
+		                         memory_order_acquire)) /* SW4 */
+			return true;
+	return false;
+}
+
+/* Whether a failure on the new build leads back to before the current one. */
+static bool chain_goes_on(const struct stage *s, const struct build *to)
+{
+	const struct cut *last = s->swap.cut;
+
+	return last && !last->is_back && !s->swap.settled && !is_trusted(last) &&
+	       (last->way == WAY_ADOPT || last->way == WAY_MAP) && s->swap.fallback != to;
+}
+
+static bool make_back(struct stage *s, struct cut *cut, struct build *to)
+{
+	bool aside = cut->way == WAY_MIGRATE || cut->way == WAY_FRESH;
+	struct cut *back = make_cut(s, cut->to, to);
+
+	cut->back = back;
+	if (!back)
+		return false;
+	back->is_back = true;
+	back->way = aside ? WAY_ASIDE : WAY_ADOPT;
+	back->closes = cut->way == WAY_FRESH;
+	cut->forgets = cut->way == WAY_MIGRATE;
+	if (!add_route_back(back, cut->to, aside))
+		return false;
+	/* Some replicas may not have passed the cut when it is undone. */
+	return cut->from == to || add_route_back(back, cut->from, false);
+}
+
+static bool make_passages(struct cut *cut)
+{
+	size_t size = cut->to->desc->state_size;
+
+	for (uint32_t i = 0; i < cut->n_passages; i++) {
+		struct passage *p = &cut->passages[i];
+
+		if (cut->way != WAY_ADOPT) {
+			p->fresh = make_state(cut->to);
+			if (!p->fresh)
+				return false;
+		}
+		if (size <= SWAP_SNAPSHOT_ONCE) {
+			p->snapshot = malloc(size ? size : 1);
+			if (!p->snapshot)
+				return false;
+		}
+	}
+	return true;
+}
+
+/* The handle for a state that is not the running one: the replica's own is in use. */
+static struct replica *shadow_of(struct replica *r)
+{
+	struct replica *shadow = r->swap.shadow;
+
+	if (!shadow) {
+		shadow = calloc(1, sizeof(*shadow));
+		if (!shadow)
+			return NULL;
+		shadow->pub = r->pub;
+		shadow->stage = r->stage;
+		shadow->engine = r->engine;
+		/* relaxed, all: nobody else sees it */
+		atomic_store_explicit(&shadow->kick_fd, -1, memory_order_relaxed);
+		r->swap.shadow = shadow;
+	}
+	shadow->cache = &r->engine->control_cache;
+	return shadow;
+}
+
+static int open_fresh(struct cut *cut, struct pc_error **err)
+{
+	int rc = PC_OK;
+
+	if (!cut->to->desc->open)
+		return PC_OK;
+	for (uint32_t i = 0; i < cut->n_passages && rc == PC_OK; i++) {
+		struct replica *r = &cut->stage->replicas[i];
+		struct passage *p = &cut->passages[i];
+		struct replica *shadow;
+
+		if (r->reported)
+			continue;
+		shadow = shadow_of(r);
+		if (!shadow)
+			return error_set(err, PC_NOMEM, "out of memory");
+		p->opened = true; /* close() follows even when open() fails */
+		shadow->build = cut->to;
+		if (cut->to->desc->open(&shadow->pub, p->fresh) < 0) {
+			rc = error_set(err, PC_WRONG, "%s",
+			               shadow->fail_text ? shadow->fail_text
+			                                 : "it gave no reason");
+			error_add(err, "its open() failed");
+		}
+		free(shadow->fail_text);
+		shadow->fail_text = NULL;
+		item_cache_settle(shadow->cache);
+	}
+	return rc;
+}
+
+int swap_make_cuts(struct cut **ret, struct stage *s, struct build *to, unsigned how,
+                   struct pc_error **err)
+{
+	struct build *from = s->swap.current;
+	bool chain = chain_goes_on(s, to);
+	struct cut *cut = make_cut(s, from, to);
+	int rc;
+
+	*ret = cut;
+	if (!cut)
+		return error_set(err, PC_NOMEM, "out of memory");
+	rc = swap_route(&cut->routes, from, to, how, err);
+	if (rc)
+		goto fail;
+	cut->way = cut->routes->way;
+	chain = chain && (cut->way == WAY_ADOPT || cut->way == WAY_MAP);
+	cut->new_chain = !chain;
+	if (!make_passages(cut) || !make_back(s, cut, chain ? s->swap.fallback : from)) {
+		rc = error_set(err, PC_NOMEM, "out of memory");
+		goto fail;
+	}
+	if (cut->way == WAY_FRESH && !(how & SWAP_DRY_RUN))
+		rc = open_fresh(cut, err);
+	if (rc)
+		goto fail;
+	return PC_OK;
+fail:
+	swap_cut_free(cut);
+	*ret = NULL;
+	return rc;
+}
+
+void swap_drop(struct replica *r, struct dropped *dropped)
+{
+	const struct build *b = dropped->instance.build;
+	struct replica *shadow;
+
+	if (!dropped->instance.state)
+		return;
+	shadow = dropped->close && b->desc->close ? shadow_of(r) : NULL;
+	if (shadow) {
+		shadow->build = dropped->instance.build;
+		if (b->desc->close(&shadow->pub, dropped->instance.state) < 0)
+			engine_log(r->engine, PC_WARN, r->pub.name,
+			           "closing a state of v%u: %s", b->number,
+			           shadow->fail_text ? shadow->fail_text : "it gave no reason");
+		free(shadow->fail_text);
+		shadow->fail_text = NULL;
+		item_cache_settle(shadow->cache);
+	}
+	free(dropped->instance.state);
+	*dropped = (struct dropped){0};
+}
+
+/* And what it leaves. No replica is in it or before it any more. */
+void swap_cut_free(struct cut *cut)
+{
+	if (!cut)
+		return;
+	for (uint32_t i = 0; i < cut->n_passages; i++) {
+		struct passage *p = &cut->passages[i];
+		struct replica *r = &cut->stage->replicas[i];
+		struct dropped unused = {{cut->to, p->fresh}, p->opened};
+
+		swap_drop(r, &unused);
+		swap_drop(r, &p->dropped[0]);
+		swap_drop(r, &p->dropped[1]);
+		free(p->snapshot);
+		free(p->why);
+	}
+	swap_route_free(cut->routes);
+	if (!cut->turned)
+		swap_cut_free(cut->back);
+	free(cut);
+}

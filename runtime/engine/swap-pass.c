@@ -1,0 +1,317 @@
+/* engine/swap-pass.c: a replica passes a cut: from here on it runs other code.
+ *
+ * Called on the thread that runs the replica, between two of its callbacks: by activate.c after a
+ * take that carried the new version bit, and at the begin of an activation when the stage has a
+ * new target. Nothing here waits; memory was made by the control thread.
+ *
+ * Adopting costs a few stores. What must not be in the way of the next item (telling the control
+ * thread, which may be a system call) is put off to the end of the activation: swap_tell().
+ */
+#include "engine/engine.h"
+#include "engine/fault.h"
+
+#include "base/clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_bad(const struct build *b)
+{
+	return atomic_load_explicit((_Atomic bool *)(uintptr_t)&b->bad, memory_order_acquire);
+	/* SW9 */
+}
+
+static const struct route *route_from(const struct cut *cut, const struct build *from)
+{
+	const struct route *route = cut->routes;
+
+	while (route && route->from != from)
+		route = route->next;
+	return route;
+}
+
+static void drop(struct passage *p, const struct dropped *what)
+{
+	if (!what->instance.state)
+		return;
+	if (p->dropped[0].instance.state)
+		p->dropped[1] = *what;
+	else
+		p->dropped[0] = *what;
+}
+
+static void copy_number(const struct copy *c, const char *from, char *to)
+{
+	uint32_t number;
+
+	memcpy(&number, from + c->from, sizeof(number));
+	if (number >= c->n_numbers || c->numbers[number] == PLAN_NONE)
+		return;
+	memcpy(to + c->to, &c->numbers[number], sizeof(number));
+}
+
+static void copy_all(const struct copy *copies, uint32_t n, const void *from, void *to)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (copies[i].numbers)
+			copy_number(&copies[i], from, to);
+		else
+			memcpy((char *)to + copies[i].to, (const char *)from + copies[i].from,
+			       copies[i].size);
+}
+
+/* Bytes that no table explains, and that hold something all the same. */
+static bool unexplained(const struct route *route, const char *state, struct passage *p)
+{
+	for (uint32_t i = 0; i < route->n_zeros; i++)
+		for (size_t k = 0; k < route->zeros[i].size; k++) {
+			size_t at = route->zeros[i].offset + k;
+
+			if (state[at] == 0)
+				continue;
+			if (asprintf(&p->why,
+			             "byte %zu of the state holds something that would be lost",
+			             at) < 0)
+				p->why = NULL;
+			return true;
+		}
+	return false;
+}
+
+/* A fresh state has heard nothing yet of the inputs; the one that is put aside has. */
+static void forget_inputs(struct replica *r)
+{
+	for (uint32_t i = 0; i < r->stage->desc->n_inputs; i++) {
+		struct input *in = &r->inputs[i];
+
+		in->aside.told = in->told;
+		in->aside.unwanted = in->unwanted;
+		in->told = in->unwanted = false;
+	}
+}
+
+static void remember_inputs(struct replica *r)
+{
+	for (uint32_t i = 0; i < r->stage->desc->n_inputs; i++) {
+		struct input *in = &r->inputs[i];
+
+		in->told = in->aside.told;
+		in->unwanted = in->aside.unwanted;
+	}
+}
+
+/* The new state takes over; the old one is kept for the way back, or dropped when an older one is
+ * kept already. */
+static void move_to(struct replica *r, struct passage *p, bool close)
+{
+	struct dropped left = {{r->build, r->state}, close};
+
+	if (r->swap.aside.instance.state)
+		drop(p, &left);
+	else
+		r->swap.aside = left;
+	r->state = p->fresh;
+	p->fresh = NULL;
+}
+
+static bool migrate(struct replica *r, const struct route *route, struct passage *p)
+{
+	const struct pc_stage_desc *old = route->from->desc, *new = route->to->desc;
+	int rc;
+
+	copy_all(route->copies, route->n_copies, r->state, p->fresh);
+	rc = new->migrate(&r->pub, old->state_version, r->state, old->state_size, p->fresh);
+	output_discard(r);
+	if (rc >= 0)
+		return true;
+	p->why = r->fail_text;
+	r->fail_text = NULL;
+	return false;
+}
+
+/* False: it stays where it is. */
+static bool go_forward(struct replica *r, const struct cut *cut, struct passage *p)
+{
+	const struct route *route = route_from(cut, r->build);
+
+	if (!route)
+		return false;
+	switch (route->way) {
+	case WAY_MAP:
+		if (unexplained(route, r->state, p))
+			return false;
+		copy_all(route->copies, route->n_copies, r->state, p->fresh);
+		break;
+	case WAY_MIGRATE:
+		if (!migrate(r, route, p))
+			return false;
+		break;
+	case WAY_FRESH:
+		forget_inputs(r);
+		break;
+	case WAY_ADOPT:
+	case WAY_ASIDE:
+		break;
+	}
+	if (cut->new_chain) {
+		drop(p, &r->swap.aside);
+		r->swap.aside = (struct dropped){0};
+	}
+	if (route->way == WAY_ADOPT) {
+		copy_all(route->copies, route->n_copies, r->state, r->state);
+		copy_all(route->sets, route->n_sets, cut->to->params, r->state);
+	} else {
+		move_to(r, p, route->way == WAY_FRESH);
+	}
+	return true;
+}
+
+static void go_backward(struct replica *r, const struct cut *cut, struct passage *p)
+{
+	const struct route *route = route_from(cut, r->build);
+	struct dropped left = {{r->build, r->state}, cut->closes};
+
+	if (route && route->way == WAY_ADOPT) {
+		copy_all(route->copies, route->n_copies, r->state, r->state);
+		drop(p, &r->swap.aside);
+	} else if (route) {
+		copy_all(route->copies, route->n_copies, r->state,
+		         r->swap.aside.instance.state);
+		r->state = r->swap.aside.instance.state;
+		drop(p, &left);
+		if (cut->closes)
+			remember_inputs(r);
+	}
+	r->swap.aside = (struct dropped){0};
+}
+
+/* A word of a state that points into an image which is about to go. */
+static void look_for_pointers(struct build *victim, const struct dropped *at)
+{
+	const char *state = at->instance.state;
+	size_t size = state ? at->instance.build->desc->state_size : 0;
+
+	for (size_t i = 0; i + sizeof(uintptr_t) <= size; i += sizeof(uintptr_t)) {
+		uintptr_t word;
+
+		memcpy(&word, state + i, sizeof(word));
+		if (word - victim->image < victim->image_end - victim->image) {
+			/* relaxed: told by `passed` */
+			atomic_store_explicit(&victim->points, i + 1, memory_order_relaxed);
+			return;
+		}
+	}
+}
+
+static uint64_t handled(const struct replica *r)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < r->stage->desc->n_inputs; i++)
+		n += count_read(&r->inputs[i].taken);
+	return n;
+}
+
+static void become(struct replica *r, struct build *b, struct passage *p)
+{
+	uint64_t now = handled(r);
+
+	/* relaxed: a figure */
+	atomic_fetch_add_explicit(&r->build->items, now - r->swap.since, memory_order_relaxed);
+	r->swap.since = now;
+	r->build = b;
+	r->n_ports = b->out_ports ? 0 : r->stage->desc->n_outputs;
+	p->now = (struct instance){b, r->state};
+}
+
+/* Whoever stops the replica calls stop() of the instance that it sees. If it came while we
+ * changed, it has called the old one's: then the new one's is called here. */
+static void show(struct replica *r, struct passage *p)
+{
+	atomic_store_explicit(&r->swap.instance, &p->now, memory_order_seq_cst); /* SW5 */
+	if ((atomic_load_explicit(&r->kick, memory_order_seq_cst) & KICK_STOP) /* SW7 */ &&
+	    r->build->desc->stop)
+		r->build->desc->stop(&r->pub, r->state);
+}
+
+/* Memory that the way through `cut` made is the passage's. */
+static void cross(struct replica *r, const struct cut *cut, struct passage *p)
+{
+	struct build *to = cut->to;
+
+	if (cut->is_back) {
+		go_backward(r, cut, p);
+	} else if (is_bad(to)) {
+		to = r->build; /* others have found out already */
+	} else if (!go_forward(r, cut, p)) {
+		atomic_store_explicit(&to->bad, true, memory_order_release); /* SW8 */
+		atomic_store_explicit(&p->fell, true, memory_order_release); /* SW3 */
+		to = r->build;
+	}
+	become(r, to, p);
+	show(r, p);
+}
+
+void swap_pass(struct replica *r, struct cut *cut)
+{
+	struct passage *p = &cut->passages[r->pub.replica];
+	int64_t begun = clock_now_ns();
+	bool here = r->build == cut->to;
+
+	if (r->swap.generation >= cut->generation)
+		return;
+	if (here) {
+		/* back already, on its own account; it may still have something aside */
+		p->now = (struct instance){r->build, r->state};
+		show(r, p);
+	} else {
+		cross(r, cut, p);
+	}
+	for (unsigned i = 0; i < SWAP_VICTIMS && cut->victims[i]; i++) {
+		struct dropped now = {{r->build, r->state}, false};
+
+		look_for_pointers(cut->victims[i], &now);
+		look_for_pointers(cut->victims[i], &r->swap.aside);
+	}
+	r->probation = cut->is_back || here || r->build != cut->to ? 0 : SWAP_PROBATION;
+	r->swap.generation = cut->generation;
+	r->swap.cut = cut;
+	r->swap.passage = p;
+	r->swap.snapped = false;
+	r->swap.untold = true;
+	p->emitted = count_read(&r->emitted);
+	p->pause_ns = clock_now_ns() - begun;
+	/* When the activation may last, the control thread is told at once. */
+	if (r->has_thread ||
+	    /* relaxed: an estimate */
+	    atomic_load_explicit(&r->activation_ns, memory_order_relaxed) > PC_MS)
+		swap_tell(r);
+}
+
+/* A take came with another version bit than the last one from this input. */
+void swap_taken(struct replica *r, struct input *in, unsigned version)
+{
+	struct cut *cut = in->slot[version];
+
+	in->version = version;
+	if (cut && !LEFT_OUT(FAULT_BIT))
+		swap_pass(r, cut);
+}
+
+void swap_tell(struct replica *r)
+{
+	r->swap.untold = false;
+	/* relaxed: taken back before any wait in the new code */
+	atomic_fetch_and_explicit(&r->kick, ~(uint32_t)KICK_SWAP, memory_order_relaxed);
+	atomic_store_explicit(&r->swap.passage->passed, true, memory_order_release); /* SW3 */
+	control_post(r->engine, &r->swapped);
+}
+
+/* An item failed on probation: this replica undoes the cut for itself. */
+void swap_go_back(struct replica *r)
+{
+	const struct cut *back = r->swap.cut->back;
+
+	cross(r, back, (struct passage *)(uintptr_t)&back->passages[r->pub.replica]);
+	r->probation = 0;
+}

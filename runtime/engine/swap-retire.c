@@ -1,0 +1,324 @@
+/* engine/swap-retire.c: builds that nobody needs any more are unloaded, when that is safe.
+ *
+ * Control thread, and one thread of libuv's pool at a time for what has to wait. A build stays
+ * loaded while it is in force, is what a failure leads back to, or is among the last SWAP_KEEP:
+ * that is the instant way back, and keeps debuggers and late pointers happy. After that
+ *   1 all replicas have passed the cut that replaced it: none runs its code;
+ *   2 no word of their states points into its image (they have looked, each at its own): else it
+ *     stays, and that is said;
+ *   3 a grace period: nobody on another thread still looks at the list entry;
+ *   4 rcu_barrier: what its code has left with call_rcu() has run (synchronize_rcu() alone does not
+ *     wait for callbacks; without this the process died in 3 of 3 runs, research/hotswap.md 2.5);
+ *   5 release: for a plugin, dlclose(); and if the image is gone, a mapping without rights takes
+ *     its place, so that a stale pointer faults instead of reading what is loaded there next.
+ * 3 and 4 wait, so they are done in the pool, for all builds that have gathered meanwhile.
+ */
+#include "engine/engine.h"
+#include "engine/fault.h"
+
+#include "queue/rcu.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* ------------------------------------------------------------------------------ images --- */
+
+struct search {
+	uintptr_t base, begin, end;
+};
+
+static int look_at_object(struct dl_phdr_info *info, size_t size, void *data)
+{
+	struct search *s = data;
+
+	(void)size;
+	if (info->dlpi_addr != s->base)
+		return 0;
+	s->begin = UINTPTR_MAX;
+	s->end = 0;
+	for (size_t i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
+		uintptr_t from = s->base + ph->p_vaddr;
+
+		if (ph->p_type != PT_LOAD)
+			continue;
+		s->begin = from < s->begin ? from & ~(uintptr_t)4095 : s->begin;
+		s->end = from + ph->p_memsz > s->end ? from + ph->p_memsz : s->end;
+	}
+	s->end = (s->end + 4095) & ~(uintptr_t)4095;
+	return 1;
+}
+
+static void find_image(struct build *b)
+{
+	struct search s = {0};
+	struct link_map *map;
+
+	if (!b->handle || dlinfo(b->handle, RTLD_DI_LINKMAP, &map) != 0)
+		return;
+	s.base = map->l_addr;
+	if (dl_iterate_phdr(look_at_object, &s)) {
+		b->image = s.begin;
+		b->image_end = s.end;
+	}
+}
+
+static bool is_loaded(const struct build *b)
+{
+	struct search s = {.base = b->image};
+
+	return b->image && dl_iterate_phdr(look_at_object, &s);
+}
+
+/* The oldest of them are given up: address space and mappings are bounded. */
+static void bury(struct engine *e, const struct build *b)
+{
+	struct tomb *t = &e->swap.tombs[e->swap.next_tomb++ % SWAP_TOMBS];
+	size_t size = b->image_end - b->image;
+	void *at;
+
+	if (t->size > 0)
+		munmap(t->at, t->size);
+	t->size = 0;
+	at = mmap((void *)b->image, size, PROT_NONE,
+	          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+	if (at == MAP_FAILED)
+		return; /* something else is there already */
+	t->at = at;
+	t->size = size;
+	snprintf(t->name, sizeof(t->name), "v%u of %s", b->number, b->stage->plan->name);
+}
+
+const struct tomb *swap_tomb_at(const struct engine *e, const void *address)
+{
+	for (unsigned i = 0; i < SWAP_TOMBS; i++) {
+		const struct tomb *t = &e->swap.tombs[i];
+
+		if ((uintptr_t)address - (uintptr_t)t->at < t->size)
+			return t;
+	}
+	return NULL;
+}
+
+/* ---------------------------------------------------------------------------- the list --- */
+
+static struct build *older(const struct build *b)
+{
+	/* relaxed: this thread writes it */
+	return atomic_load_explicit((_Atomic(struct build *) *)(uintptr_t)&b->older,
+	                            memory_order_relaxed);
+}
+
+static struct build *newest(const struct stage *s)
+{
+	/* relaxed: this thread writes it */
+	return atomic_load_explicit((_Atomic(struct build *) *)(uintptr_t)&s->swap.builds,
+	                            memory_order_relaxed);
+}
+
+void swap_list_build(struct stage *s, struct build *b)
+{
+	find_image(b);
+	b->listed = true;
+	/* relaxed: published by the next line */
+	atomic_store_explicit(&b->older, newest(s), memory_order_relaxed);
+	atomic_store_explicit(&s->swap.builds, b, memory_order_release); /* SW11 */
+}
+
+static void unlist(struct stage *s, struct build *b)
+{
+	struct build *before = newest(s);
+
+	while (before != b && older(before) != b)
+		before = older(before);
+	if (before == b)
+		atomic_store_explicit(&s->swap.builds, older(b),
+		                      memory_order_release); /* SW11 */
+	else
+		atomic_store_explicit(&before->older, older(b),
+		                      memory_order_release); /* SW11 */
+}
+
+static bool in_use(const struct stage *s, const struct build *b)
+{
+	const struct cut *cut = s->swap.cut;
+
+	return b == &s->swap.first || b == s->swap.current || b == s->swap.fallback ||
+	       (cut && (b == cut->to || b == cut->from || (cut->back && b == cut->back->to)));
+}
+
+/* Builds beyond those that are kept, the newest first; true while there are more. */
+static struct build *beyond(const struct stage *s, struct build *after)
+{
+	uint32_t kept = 0;
+	bool on = !after;
+
+	for (struct build *b = newest(s); b; b = older(b)) {
+		if (in_use(s, b))
+			continue;
+		if (kept < s->engine->swap.keep) {
+			kept++;
+			continue;
+		}
+		if (on)
+			return b;
+		on = b == after;
+	}
+	return NULL;
+}
+
+/* Before a cut: the replicas will look whether their states point into these. */
+void swap_choose_victims(struct stage *s, struct cut *cut)
+{
+	struct build *b = NULL;
+	unsigned n = 0;
+
+	while (n < SWAP_VICTIMS && (b = beyond(s, b)))
+		if (b->image) {
+			/* relaxed: published with the cut */
+			atomic_store_explicit(&b->points, 0, memory_order_relaxed);
+			cut->victims[n++] = b;
+		}
+}
+
+/* ----------------------------------------------------------------------------- the end --- */
+
+static const char *field_at(const struct stage *s, size_t offset)
+{
+	const struct pc_stage_desc *d = s->swap.current->desc;
+
+	for (uint32_t i = 0; i < d->n_fields; i++)
+		if (offset - d->fields[i].offset < d->fields[i].size * d->fields[i].count)
+			return d->fields[i].name;
+	return "the state";
+}
+
+/* It has been looked at in the cut that is complete, and nothing points into it. */
+static bool may_go(struct stage *s, struct build *b)
+{
+	/* relaxed: told by `passed` */
+	size_t points = atomic_load_explicit(&b->points, memory_order_relaxed);
+	bool looked = !b->image;
+
+	for (unsigned i = 0; i < SWAP_VICTIMS && !looked; i++)
+		looked = s->swap.cut->victims[i] == b;
+	if (looked && !points)
+		return true;
+	if (points && !b->held)
+		engine_log(s->engine, PC_WARN, s->plan->name,
+		           "v%u stays loaded: `%s` at offset %zu still points into it",
+		           b->number, field_at(s, points - 1), points - 1);
+	b->held = points != 0;
+	return false;
+}
+
+void swap_release(struct build *b)
+{
+	struct engine *e = b->stage->engine;
+
+	if (b->release)
+		b->release(b->user);
+	if (b->image && !is_loaded(b))
+		bury(e, b);
+	if (b->handle)
+		e->swap.unloaded++;
+	free(b->file);
+	free(b->own_params);
+	free(b->in_ports);
+	free(b->out_ports);
+	if (b != &b->stage->swap.first)
+		free(b);
+}
+
+static void wait_for_readers(uv_work_t *work)
+{
+	const struct engine *e = work->data;
+	bool rcu = false;
+
+	for (const struct build *b = e->swap.retiring; b; b = b->next)
+		rcu = rcu || b->rcu;
+	if (!LEFT_OUT(FAULT_GRACE))
+		urcu_memb_synchronize_rcu();
+	if (rcu && !LEFT_OUT(FAULT_BARRIER))
+		urcu_memb_barrier();
+}
+
+static void start_retiring(struct engine *e);
+
+static void retired(uv_work_t *work, int status)
+{
+	struct engine *e = work->data;
+	struct build *b = e->swap.retiring;
+
+	(void)status;
+	e->swap.retiring = NULL;
+	e->swap.working = false;
+	while (b) {
+		struct build *next = b->next;
+
+		QUEUE_RCU_AFTER_GRACE(b);
+		swap_release(b);
+		b = next;
+	}
+	if (e->swap.retired)
+		start_retiring(e);
+}
+
+static void start_retiring(struct engine *e)
+{
+	if (e->swap.working)
+		return;
+	e->swap.retiring = e->swap.retired;
+	e->swap.retired = NULL;
+	e->swap.work.data = e;
+	e->swap.working =
+		uv_queue_work(&e->loop, &e->swap.work, wait_for_readers, retired) == 0;
+	if (!e->swap.working) {
+		/* for the next one, or the end */
+		e->swap.retired = e->swap.retiring;
+		e->swap.retiring = NULL;
+	}
+}
+
+static void retire(struct engine *e, struct build *b)
+{
+	b->next = e->swap.retired;
+	e->swap.retired = b;
+}
+
+void swap_retire(struct stage *s)
+{
+	struct engine *e = s->engine;
+	struct build *b = beyond(s, NULL);
+
+	if (e->stuck)
+		return; /* a thread that never came back may run any of it */
+	while (b) {
+		struct build *next = beyond(s, b);
+
+		if (may_go(s, b)) {
+			unlist(s, b);
+			retire(e, b);
+		}
+		b = next;
+	}
+	if (e->swap.retired)
+		start_retiring(e);
+}
+
+void swap_retire_rest(struct engine *e)
+{
+	while (e->swap.retired) {
+		struct build *b = e->swap.retired;
+
+		e->swap.retired = b->next;
+		swap_release(b);
+	}
+	for (unsigned i = 0; i < SWAP_TOMBS; i++)
+		if (e->swap.tombs[i].size > 0)
+			munmap(e->swap.tombs[i].at, e->swap.tombs[i].size);
+}

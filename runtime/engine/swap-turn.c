@@ -1,0 +1,408 @@
+/* engine/swap-turn.c: requests in their turn, and what becomes of cuts that are under way.
+ *
+ * Control thread. Stages for which something is to be done are in a list; it is looked through
+ * whenever a message has come, and by a timer every SWAP_TICK_MS for what only time brings: that
+ * a replica is late, that nobody wants to wait any longer. No stage is in the list at rest.
+ *
+ * For one stage, one request waits: the newest. An older one is answered as overtaken, so none is
+ * forgotten (others lost requests that came during a reload, research/hotswap.md 1.10).
+ */
+#include "engine/engine.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool has(const _Atomic bool *flag)
+{
+	return atomic_load_explicit((_Atomic bool *)(uintptr_t)flag,
+	                            memory_order_acquire); /* SW4 */
+}
+
+/* ------------------------------------------------------------------------------ saying --- */
+
+static double us(int64_t ns)
+{
+	return (double)ns / 1e3;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void measure(const struct cut *cut, struct swap_report *report)
+{
+	int64_t *pauses = malloc(cut->n_passages * sizeof(*pauses));
+	uint32_t n = 0;
+
+	report->position = cut->position;
+	report->took_ns = cut->done_ns - cut->begun_ns;
+	if (!pauses)
+		return;
+	for (uint32_t i = 0; i < cut->n_passages; i++)
+		if (has(&cut->passages[i].passed))
+			pauses[n++] = cut->passages[i].pause_ns;
+	qsort(pauses, n, sizeof(*pauses), by_value);
+	report->pause_median_ns = n ? pauses[n / 2] : 0;
+	report->pause_worst_ns = n ? pauses[n - 1] : 0;
+	free(pauses);
+}
+
+static void say_live(const struct stage *s, const struct cut *cut)
+{
+	const struct swap_report *r = &s->swap.report;
+
+	engine_log(s->engine, PC_INFO, s->plan->name,
+	           "v%u -> v%u live %s item %" PRIu64
+	           " | %s | pause %.1f us median, %.1f us worst of %u",
+	           cut->from->number, cut->to->number, s->desc->n_inputs ? "at" : "after",
+	           r->position, r->words ? r->words : "", us(r->pause_median_ns),
+	           us(r->pause_worst_ns), cut->n_passages);
+}
+
+/* The first reason that a replica gave. */
+static const char *why(const struct cut *cut, bool *ret_as_left)
+{
+	const char *text = NULL;
+
+	*ret_as_left = false;
+	for (uint32_t i = 0; i < cut->n_passages; i++)
+		if (has(&cut->passages[i].fell)) {
+			text = text ? text : cut->passages[i].why;
+			*ret_as_left |= cut->passages[i].as_left;
+		}
+	return text ? text : "it gave no reason";
+}
+
+static void say_reversed(const struct stage *s, struct pc_error **err)
+{
+	const struct cut *back = s->swap.cut, *cut = back->older;
+	bool as_left;
+	const char *text = why(cut, &as_left);
+
+	error_set(err, PC_ERROR, "%s", text);
+	error_add(err, "v%u failed on probation; back on v%u %s item %" PRIu64 "%s",
+	          cut->to->number, back->to->number, s->desc->n_inputs ? "from" : "after",
+	          back->position,
+	          as_left ? " (the failed call had moved memory of the state, which stays as "
+	                    "it left it)"
+	                  : "");
+	engine_log(s->engine, PC_WARN, s->plan->name, "%s: %s", pc_error_first(*err), text);
+}
+
+static void say_late(struct stage *s, int64_t now)
+{
+	struct cut *cut = s->swap.cut;
+	struct buf late = {0};
+
+	cut->noticed = true;
+	for (uint32_t i = 0; i < cut->n_passages; i++)
+		if (!has(&cut->passages[i].passed) && !s->replicas[i].reported)
+			buf_addf(&late, "%s%u", late.text ? ", " : "", i);
+	engine_log(s->engine, PC_WARN, s->plan->name,
+	           "v%u waits for replica %s, which for %.1f s has not come back from v%u; the "
+	           "others have passed",
+	           cut->to->number, late.text ? late.text : "?",
+	           (double)(now - cut->begun_ns) / 1e9, cut->from->number);
+	buf_fini(&late);
+}
+
+/* --------------------------------------------------------------------------- answering --- */
+
+static void answer(struct stage *s, struct swap_request **request, int result,
+                   struct pc_error *error)
+{
+	struct swap_request *r = *request;
+	struct swap_report report = s->swap.report;
+
+	*request = NULL;
+	if (!r) {
+		pc_error_free(error);
+		return;
+	}
+	if (report.words)
+		report.words = strdup(report.words);
+	swap_answer(s->engine, r, result, error, &report);
+}
+
+static void forget_report(struct stage *s)
+{
+	free(s->swap.report.words);
+	s->swap.report = (struct swap_report){0};
+}
+
+static void answer_pending(struct stage *s, int result, const char *text)
+{
+	struct swap_request *r = s->swap.pending;
+	const struct swap_report nothing = {0};
+	struct pc_error *error = NULL;
+
+	s->swap.pending = NULL;
+	if (!r)
+		return;
+	error_set(&error, result, "%s", text);
+	swap_answer(s->engine, r, result, error, &nothing);
+}
+
+static void answer_timeout(struct stage *s)
+{
+	struct pc_error *error = NULL;
+
+	error_set(&error, PC_TIMEOUT,
+	          "not all replicas have come back from v%u; the swap to v%u goes on",
+	          s->swap.report.from, s->swap.report.to);
+	answer(s, &s->swap.answering, PC_TIMEOUT, error);
+}
+
+/* What time brings. */
+static void look_at_time(struct stage *s, int64_t now)
+{
+	const struct swap_request *r = s->swap.answering;
+
+	if (r && now >= r->until_ns) {
+		if (s->swap.in_flight)
+			answer_timeout(s);
+		else
+			answer(s, &s->swap.answering, PC_OK, NULL);
+	}
+	if (s->swap.pending && now >= s->swap.pending->until_ns)
+		answer_pending(s, PC_TIMEOUT,
+		               "another swap has not ended in time; nothing has been done");
+	if (s->swap.in_flight && !s->swap.cut->noticed &&
+	    now - s->swap.cut->begun_ns > SWAP_NOTICE_NS)
+		say_late(s, now);
+}
+
+/* ---------------------------------------------------------------------- looking after it --- */
+
+static bool all(const struct stage *s, bool trusted)
+{
+	const struct cut *cut = s->swap.cut;
+
+	for (uint32_t i = 0; i < cut->n_passages; i++) {
+		const struct passage *p = &cut->passages[i];
+
+		if (!has(trusted ? &p->trusted : &p->passed) && !s->replicas[i].reported)
+			return false;
+	}
+	return true;
+}
+
+static bool any_fell(const struct cut *cut)
+{
+	for (uint32_t i = 0; i < cut->n_passages; i++)
+		if (has(&cut->passages[i].fell))
+			return true;
+	return false;
+}
+
+static void complete(struct stage *s)
+{
+	struct swap_request *r = s->swap.answering;
+	struct cut *cut = s->swap.cut;
+	struct pc_error *error = NULL;
+
+	if (cut->is_back)
+		say_reversed(s, &error);
+	swap_complete(s);
+	measure(cut, &s->swap.report);
+	if (cut->is_back) {
+		answer(s, &s->swap.answering, PC_ERROR, error);
+		return;
+	}
+	say_live(s, cut);
+	if (r)
+		r->until_ns = clock_after_ns(clock_now_ns(), r->wish.probation_ns);
+}
+
+/* One flight at a time for the readers of one queue. */
+static bool queue_is_free(const struct stage *s)
+{
+	const struct engine *e = s->engine;
+
+	for (uint32_t i = 0; i < s->desc->n_inputs; i++) {
+		const struct plan_queue *q = &e->plan->queues[s->plan->inputs[i].queue];
+
+		for (uint32_t k = 0; k < q->n_readers; k++)
+			if (e->stages[q->readers[k]].swap.in_flight)
+				return false;
+	}
+	return true;
+}
+
+static void begin(struct stage *s)
+{
+	struct swap_request *r = s->swap.pending;
+	unsigned how = r->wish.how;
+	struct pc_error *error = NULL;
+	int rc;
+
+	/* Whoever waits to hear of a failure on the last build: there was none so far. */
+	answer(s, &s->swap.answering, PC_OK, NULL);
+	s->swap.pending = NULL;
+	forget_report(s);
+	rc = swap_begin(s, &r->offer, how, &s->swap.report, &error);
+	s->swap.answering = r;
+	if (rc == PC_OK && !(how & SWAP_DRY_RUN))
+		return;
+	if (rc) {
+		rc = rc == PC_NOMEM ? PC_NOMEM : PC_WRONG;
+		error_add(&error, "stage '%s': v%u is refused, v%u keeps running",
+		          s->plan->name, s->swap.report.to, s->swap.current->number);
+		if (!(how & SWAP_DRY_RUN))
+			engine_log(s->engine, PC_WARN, s->plan->name, "%s",
+			           pc_error_text(error));
+	}
+	answer(s, &s->swap.answering, rc, error);
+}
+
+/* True: something has happened, and others may have to be looked at again. */
+static bool look(struct stage *s, int64_t now)
+{
+	struct cut *cut = s->swap.cut;
+	bool news = false;
+
+	if (s->ended) {
+		answer_pending(s, PC_STOPPED, "the stage has ended");
+		return false;
+	}
+	if (cut && !cut->is_back && !cut->turned && any_fell(cut)) {
+		swap_reverse(s);
+		news = true;
+	}
+	if (s->swap.in_flight && all(s, false)) {
+		complete(s);
+		news = true;
+	}
+	if (!s->swap.in_flight && !s->swap.settled && all(s, true)) {
+		swap_set_aside_free(s);
+		answer(s, &s->swap.answering, PC_OK, NULL);
+	}
+	look_at_time(s, now);
+	if (!s->swap.in_flight && s->swap.pending && queue_is_free(s)) {
+		begin(s);
+		news = true;
+	}
+	return news;
+}
+
+static bool is_idle(const struct stage *s)
+{
+	return !s->swap.in_flight && !s->swap.pending && !s->swap.answering;
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+	control_nudge(timer->data);
+}
+
+static void tick(struct engine *e, bool on)
+{
+	if (on == e->swap.ticking || e->finished)
+		return;
+	e->swap.ticking = on;
+	if (on)
+		uv_timer_start(&e->swap.timer, on_tick, SWAP_TICK_MS, SWAP_TICK_MS);
+	else
+		uv_timer_stop(&e->swap.timer);
+}
+
+void swap_activate(struct stage *s)
+{
+	if (s->swap.active)
+		return;
+	s->swap.active = true;
+	s->swap.next_active = s->engine->swap.active;
+	s->engine->swap.active = s;
+}
+
+/* New requests go to their stages. */
+static bool collect(struct engine *e)
+{
+	struct swap_request *list, *in_order = NULL;
+
+	if (!atomic_exchange_explicit(&e->swap.asked, false, memory_order_acq_rel)) /* SW14 */
+		return false;
+	pthread_mutex_lock(&e->lock);
+	list = e->swap.requests;
+	e->swap.requests = NULL;
+	pthread_mutex_unlock(&e->lock);
+	while (list) {
+		struct swap_request *next = list->next;
+
+		list->next = in_order;
+		in_order = list;
+		list = next;
+	}
+	while (in_order) {
+		struct swap_request *r = in_order;
+
+		in_order = r->next;
+		answer_pending(r->stage, PC_STOPPED, "a newer request has come");
+		r->stage->swap.pending = r;
+		swap_activate(r->stage);
+	}
+	return true;
+}
+
+bool swap_turn(struct engine *e)
+{
+	bool news = collect(e);
+	struct stage **at = &e->swap.active;
+	int64_t now = *at ? clock_now_ns() : 0;
+
+	while (*at) {
+		struct stage *s = *at;
+
+		news |= look(s, now);
+		if (is_idle(s)) {
+			*at = s->swap.next_active;
+			s->swap.active = false;
+		} else {
+			at = &s->swap.next_active;
+		}
+	}
+	tick(e, e->swap.active != NULL);
+	return news;
+}
+
+void swap_told(struct replica *r)
+{
+	swap_activate(r->stage);
+}
+
+/* -------------------------------------------------------------------------------- ends --- */
+
+void swap_stage_ended(struct stage *s)
+{
+	struct pc_error *error = NULL;
+	bool in_flight = s->swap.in_flight;
+
+	answer_pending(s, PC_STOPPED, "the stage has ended");
+	if (!s->engine->stuck) {
+		if (in_flight)
+			swap_complete(s);
+		swap_set_aside_free(s);
+	}
+	s->swap.in_flight = false;
+	if (in_flight)
+		error_set(&error, PC_STOPPED, "the stage has ended");
+	answer(s, &s->swap.answering, in_flight ? PC_STOPPED : PC_OK, error);
+}
+
+/* Whoever asks from now on is told so by swap_ask(). */
+void swap_finish(struct engine *e)
+{
+	pthread_mutex_lock(&e->lock);
+	e->swap.closed = true;
+	pthread_mutex_unlock(&e->lock);
+	collect(e);
+	for (uint32_t i = 0; i < e->plan->n_stages; i++)
+		answer_pending(&e->stages[i], PC_STOPPED, "the graph has ended");
+}

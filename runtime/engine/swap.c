@@ -1,0 +1,327 @@
+/* engine/swap.c: a cut is begun by the version bit, and completed, or reversed.
+ *
+ * Control thread (swap_create_… and swap_destroy when no other exists). One cut at a time is in
+ * flight for a stage, and for all stages that read one queue: its head word has one bit. A cut
+ * that is being reversed counts as the same flight.
+ */
+#include "engine/engine.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/futex.h"
+#include "queue/rcu.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+bool swap_create(struct engine *e)
+{
+	e->swap.keep = SWAP_KEEP;
+	return pthread_cond_init(&e->swap.answered, NULL) == 0;
+}
+
+void swap_create_stage(struct stage *s)
+{
+	struct swap_stage *sw = &s->swap;
+
+	sw->first.desc = s->desc;
+	sw->first.stage = s;
+	sw->first.number = 1;
+	sw->first.params = s->plan->params;
+	sw->first.listed = true;
+	sw->current = &sw->first;
+	sw->numbers = 1;
+	sw->settled = true;
+	/* relaxed, all: no other thread yet */
+	atomic_store_explicit(&sw->builds, &sw->first, memory_order_relaxed);
+	atomic_store_explicit(&sw->shown, 1, memory_order_relaxed); /* relaxed: as above */
+}
+
+void swap_create_replica(struct replica *r)
+{
+	r->build = &r->stage->swap.first;
+	r->swapped.kind = MESSAGE_SWAPPED;
+	r->swap.first = (struct instance){r->build, r->state};
+	/* relaxed: no other thread yet */
+	atomic_store_explicit(&r->swap.instance, &r->swap.first, memory_order_relaxed);
+}
+
+/* ------------------------------------------------------------------------ beginning it --- */
+
+/* Each replica's inputs, with the bit of the queue. */
+static void for_each_input(struct stage *s,
+                           void (*what)(struct input *in, unsigned version, struct cut *cut),
+                           struct cut *cut)
+{
+	for (uint32_t i = 0; i < s->plan->replicas; i++)
+		for (uint32_t k = 0; k < s->desc->n_inputs; k++) {
+			struct input *in = &s->replicas[i].inputs[k];
+
+			what(in, queue_version(in->place->queue), cut);
+		}
+}
+
+static void fill_slot(struct input *in, unsigned version, struct cut *cut)
+{
+	in->slot[!version] = cut;
+}
+
+/* A queue of several replicas, or ports, is flipped once. */
+static void flip_place(struct input *in, unsigned version, struct cut *cut)
+{
+	struct place *p = in->place;
+	uint64_t position;
+
+	if (p->flipped == cut->generation)
+		return;
+	p->flipped = cut->generation;
+	position = queue_flip_version(p->queue, &version);
+	if (cut->position == UINT64_MAX)
+		cut->position = position;
+}
+
+/* Runtime waits of a source return PC_AGAIN: it passes the cut and is called again. */
+static void kick(struct replica *r)
+{
+	int fd;
+
+	atomic_fetch_or_explicit(&r->kick, KICK_SWAP, memory_order_seq_cst); /* H2 */
+	futex_wake(&r->kick, 1);
+	fd = atomic_load_explicit(&r->kick_fd, memory_order_seq_cst); /* H1 */
+	if (fd >= 0)
+		eventfd_write(fd, 1);
+}
+
+static void flip(struct stage *s, struct cut *cut)
+{
+	bool source = s->desc->n_inputs == 0;
+
+	cut->generation = ++s->engine->swap.generations;
+	cut->begun_ns = clock_now_ns();
+	cut->position = source ? 0 : UINT64_MAX;
+	cut->older = s->swap.cut;
+	s->swap.cut = cut;
+	s->swap.in_flight = true;
+	swap_choose_victims(s, cut);
+	for_each_input(s, fill_slot, cut);
+	for_each_input(s, flip_place, cut);
+	/* Before the target: whoever passes takes its kick back. */
+	for (uint32_t i = 0; i < s->plan->replicas && source && s->plan->own_thread; i++)
+		kick(&s->replicas[i]);
+	atomic_store_explicit(&s->swap.target, cut, memory_order_release); /* SW1 */
+	for (uint32_t i = 0; i < s->plan->replicas; i++)
+		if (!s->replicas[i].reported)
+			task_notify(&s->replicas[i]);
+	swap_activate(s);
+}
+
+static void set_settled(struct stage *s)
+{
+	for (uint32_t i = 0; i < s->plan->replicas; i++) {
+		struct replica *r = &s->replicas[i];
+
+		swap_drop(r, &r->swap.aside);
+	}
+	s->swap.settled = true;
+}
+
+void swap_set_aside_free(struct stage *s)
+{
+	if (!s->swap.settled)
+		set_settled(s);
+}
+
+static int find_back(struct stage *s, struct build **ret, struct pc_error **err)
+{
+	/* relaxed, both: this thread writes them */
+	struct build *b = atomic_load_explicit(&s->swap.builds, memory_order_relaxed);
+
+	for (; b; b = atomic_load_explicit(&b->older, memory_order_relaxed)) /* as above */
+		if (b->number < s->swap.current->number &&
+		    !atomic_load_explicit(&b->bad, memory_order_acquire)) { /* SW9 */
+			*ret = b;
+			return PC_OK;
+		}
+	return error_set(err, PC_WRONG, "no build before v%u is kept", s->swap.current->number);
+}
+
+static int make_build(struct stage *s, struct swap_offer *offer, unsigned how,
+                      struct build **ret, struct pc_error **err)
+{
+	struct build *b = calloc(1, sizeof(*b));
+	int rc;
+
+	*ret = b;
+	if (!b)
+		return error_set(err, PC_NOMEM, "out of memory");
+	b->desc = offer->desc;
+	b->stage = s;
+	b->number = how & SWAP_DRY_RUN ? s->swap.numbers + 1 : ++s->swap.numbers;
+	b->handle = offer->handle;
+	b->rcu = offer->rcu;
+	b->release = offer->release;
+	b->user = offer->user;
+	*offer = (struct swap_offer){.file = offer->file};
+	if (offer->file) {
+		b->file = strdup(offer->file);
+		if (!b->file)
+			return error_set(err, PC_NOMEM, "out of memory");
+	}
+	rc = swap_check(s, s->swap.current, b, how, err);
+	return rc ? rc : swap_params(s, s->swap.current, b, how, err);
+}
+
+int swap_begin(struct stage *s, struct swap_offer *offer, unsigned how,
+               struct swap_report *ret_report, struct pc_error **err)
+{
+	struct build *to = NULL;
+	struct cut *cut = NULL;
+	int rc;
+
+	ret_report->from = s->swap.current->number;
+	if (how & SWAP_BACK)
+		rc = find_back(s, &to, err);
+	else
+		rc = make_build(s, offer, how, &to, err);
+	ret_report->to = to ? to->number : 0;
+	if (rc == PC_OK)
+		rc = swap_make_cuts(&cut, s, to, how, err);
+	if (rc == PC_OK) {
+		ret_report->way = cut->way;
+		ret_report->words = strdup(cut->routes->words);
+	}
+	if (rc || (how & SWAP_DRY_RUN)) {
+		swap_cut_free(cut);
+		if (to && !to->listed)
+			swap_release(to);
+		return rc;
+	}
+	if (!to->listed)
+		swap_list_build(s, to);
+	if (cut->new_chain) {
+		s->swap.fallback = s->swap.current;
+		s->swap.settled = false;
+	}
+	flip(s, cut);
+	return PC_OK;
+}
+
+/* -------------------------------------------------------------------- ending it, somehow --- */
+
+void swap_reverse(struct stage *s)
+{
+	struct cut *cut = s->swap.cut;
+
+	cut->turned = true;
+	flip(s, cut->back);
+}
+
+static void normalise(struct input *in, unsigned version, struct cut *cut)
+{
+	in->slot[!version] = cut;
+}
+
+void swap_complete(struct stage *s)
+{
+	struct cut *cut = s->swap.cut, *older = cut->older;
+
+	s->swap.in_flight = false;
+	s->swap.current = cut->to;
+	cut->done_ns = clock_now_ns();
+	for_each_input(s, normalise, cut);
+	/* relaxed, all: figures */
+	atomic_store_explicit(&s->swap.shown, cut->to->number, memory_order_relaxed);
+	atomic_fetch_add_explicit(cut->is_back ? &s->swap.reversed : &s->swap.cuts, 1,
+	                          memory_order_relaxed); /* relaxed: as above */
+	for (uint32_t i = 0; i < cut->n_passages; i++) {
+		swap_drop(&s->replicas[i], &cut->passages[i].dropped[0]);
+		swap_drop(&s->replicas[i], &cut->passages[i].dropped[1]);
+		if (s->desc->n_inputs == 0)
+			cut->position += cut->passages[i].emitted;
+	}
+	cut->older = NULL;
+	while (older) {
+		struct cut *next = older->older;
+
+		swap_cut_free(older);
+		older = next;
+	}
+	if (cut->is_back) {
+		set_settled(s);
+		s->swap.fallback = NULL;
+	}
+	swap_retire(s);
+}
+
+/* The control thread has set the stop: tell the code that runs. */
+void swap_stopped(struct replica *r)
+{
+	struct instance *now =
+		atomic_load_explicit(&r->swap.instance, memory_order_seq_cst); /* SW6 */
+
+	if (now->build->desc->stop)
+		now->build->desc->stop(&r->pub, now->state);
+}
+
+static void destroy_stage(struct stage *s)
+{
+	/* relaxed, both: no other thread any more */
+	struct build *b = atomic_load_explicit(&s->swap.builds, memory_order_relaxed);
+	struct cut *cut = s->swap.cut;
+
+	while (cut) {
+		struct cut *older = cut->older;
+
+		swap_cut_free(cut);
+		cut = older;
+	}
+	for (uint32_t i = 0; s->replicas && i < s->plan->replicas; i++) {
+		struct replica *r = &s->replicas[i];
+
+		if (r->stage)
+			swap_drop(r, &r->swap.aside);
+		free(r->swap.shadow);
+		r->swap.shadow = NULL;
+	}
+	free(s->swap.report.words);
+	while (b) {
+		/* relaxed: as above */
+		struct build *older = atomic_load_explicit(&b->older, memory_order_relaxed);
+
+		swap_release(b);
+		b = older;
+	}
+	/* relaxed: as above */
+	atomic_store_explicit(&s->swap.builds, NULL, memory_order_relaxed);
+}
+
+/* Callbacks that the code of builds has left behind may still be on their way. */
+static void wait_for_callbacks(const struct engine *e)
+{
+	bool rcu = false;
+
+	for (uint32_t i = 0; e->stages && i < e->plan->n_stages; i++) {
+		/* relaxed, both: no other thread any more */
+		struct build *b =
+			atomic_load_explicit(&e->stages[i].swap.builds, memory_order_relaxed);
+
+		for (; b; b = atomic_load_explicit(&b->older, memory_order_relaxed)) /* so */
+			rcu = rcu || b->rcu;
+	}
+	if (rcu)
+		urcu_memb_barrier();
+}
+
+void swap_destroy(struct engine *e)
+{
+	wait_for_callbacks(e);
+	for (uint32_t i = 0; e->stages && i < e->plan->n_stages; i++)
+		destroy_stage(&e->stages[i]);
+	swap_retire_rest(e);
+	for (size_t i = 0; i < e->swap.n_texts; i++)
+		free(e->swap.texts[i]);
+	free(e->swap.texts);
+	pthread_cond_destroy(&e->swap.answered);
+}

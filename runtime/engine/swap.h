@@ -1,0 +1,399 @@
+/* engine/swap.h: hot swap: other code for a stage, while its replicas run.
+ *
+ * The words. A *build* is one loaded plugin as one stage knows it: v1, v2, … A *cut* is the
+ * change of a stage from one build to another; it names the item of the input queue at which the
+ * new code begins. A replica *passes* a cut, on its own thread, between two items; nobody waits
+ * for anybody. A *route* is how a state gets from one build to another.
+ *
+ * The way of a swap
+ *   swap-ask.c        any thread: asks, and waits for the answer
+ *   swap-load.c       any thread: from a file to something that can be offered to a stage
+ *   swap-turn.c       control thread: requests in their turn, cuts that are done, late replicas
+ *   swap.c            control thread: begins a cut by the version bit, finishes or reverses it
+ *   swap-make.c       control thread: makes a cut, and the cut that undoes it
+ *   swap-check.c      may this build stand in for that one? kind and ports
+ *   swap-param.c      what becomes of the parameters
+ *   swap-layout.c     what becomes of the state: which route there is
+ *   swap-pass.c       the replica's thread: passes a cut, along a route
+ *   swap-probation.c  the replica's thread: the first items on the new code; back if one fails
+ *   swap-port.c       the replica's thread: ports of a build that stand in another order
+ *   swap-retire.c     builds that nobody needs any more: grace period, unload
+ *
+ * The cut. Every take from a queue carries the version bit that was in its head word
+ * (queue/layout.h). Each input of a replica has a slot per bit. To swap, the control thread writes
+ * the new cut into the slots of the bit that is not in force, then flips the bit by one atomic
+ * xor: the items taken before it run on the old code, those taken after it on the new. `target`
+ * is told after that, so that replicas without items pass the cut, too. A source has no queue: it
+ * passes between two calls of produce().
+ *
+ * The way back. Each cut is made together with the cut that undoes it, so that going back needs
+ * no memory and can not fail. A replica whose item fails on probation undoes it for itself at
+ * once, gives the item to the old code, and the control thread sends the others after it.
+ *
+ * What is whose. The control thread makes and frees cuts, builds and states; a replica's thread
+ * moves its own state along and leaves in its passage what it is done with. A cut is freed when
+ * all replicas have passed a later one; a build, when RCU says that nobody looks at it.
+ *
+ * Pairs
+ *   SW1 flip: release target -> SW2 swap_pending, swap_due: acquire target    the cut, and all in it
+ *   SW3 told, trusted, fell: release passed, trusted, fell -> SW4 has: acquire them    what the replica did
+ *   SW5 pass: seq_cst instance -> SW6 swap_stopped: seq_cst instance    either the one who stops
+ *       sees the new instance, or the replica sees the stop (SW7 kick)
+ *   SW8 fall: release bad -> SW9 is_bad: acquire bad      why the build is bad
+ *   SW10 tie: acq_rel bond -> itself                      who may turn back
+ *   SW11 list_build: release builds, older -> SW12 pc_graph_build: acquire builds, older    a build's fields
+ *   SW13 swap_ask: release asked -> SW14 swap_turn: acq_rel asked    that there is a request
+ *   The slots need none: they are written before the flip and read after a take with its bit (S2
+ *   of queue/layout.h).
+ */
+#ifndef ENGINE_SWAP_H
+#define ENGINE_SWAP_H
+
+#include "loader/loader.h"
+
+#include <pcrun/pcrun.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <uv.h>
+
+#define SWAP_PROBATION      64 /* items of a replica until it trusts a build */
+#define SWAP_KEEP           8  /* builds that stay loaded besides those in use */
+#define SWAP_SNAPSHOT_BYTES ((size_t)64 << 10) /* states up to this are put back per item … */
+#define SWAP_SNAPSHOT_ONCE  ((size_t)1 << 20)  /* … up to this for the first item only */
+#define SWAP_NOTICE_NS      (1 * PC_SEC)       /* who has not passed by then is named */
+#define SWAP_TICK_MS        10
+#define SWAP_VICTIMS        4
+#define SWAP_TOMBS          16
+
+struct buf;
+struct cut;
+struct engine;
+struct input;
+struct item;
+struct replica;
+struct stage;
+
+/* A build as it is offered to a stage: by the loader, or by a test. */
+struct swap_offer {
+	const struct pc_stage_desc *desc; /* a normalised one (loader.h); lives until release */
+	const char *file;                 /* what messages name; copied */
+	void *handle;                     /* of dlopen(); NULL: no image of its own */
+	bool rcu;                         /* its code may leave callbacks with call_rcu() */
+	void (*release)(void *user);      /* it will never be called again; may be NULL */
+	void *user;
+};
+
+/* ---------------------------------------------------------------------------- builds --- */
+
+struct build {
+	_Atomic(struct build *) older; /* [control] writes; others read inside RCU sections */
+	const struct pc_stage_desc *desc;
+	struct stage *stage;
+	uint32_t number;
+	char *file;
+	const void *
+		params; /* state_size bytes: zero, and the parameters, in this build's layout */
+	void *own_params; /* the same, when it is ours to free */
+	/* When a port has another index than in the graph; NULL: all are the same. */
+	uint32_t *in_ports;     /* index in the graph -> index in this build */
+	uint32_t *out_ports;    /* index in this build -> index in the graph, or PLAN_NONE */
+	_Atomic bool bad;       /* [replica] an item failed on probation: never again */
+	_Atomic uint64_t items; /* [any] handled by replicas that have left it */
+	_Atomic size_t
+		points; /* [replica] 1 + offset in a state of a word into its image; 0: none */
+	bool held;      /* [control] could not be unloaded, and that has been said */
+	bool listed;    /* [control] stands in its stage's list */
+	uintptr_t image, image_end;
+	void *handle;
+	bool rcu;
+	void (*release)(void *user);
+	void *user;
+	struct build *next; /* [control] of those that are being retired */
+};
+
+/* One build's code with one replica's state. */
+struct instance {
+	struct build *build;
+	void *state;
+};
+
+/* ---------------------------------------------------------------------------- routes --- */
+
+enum swap_way {
+	WAY_ADOPT,   /* the new code gets the state as it lies */
+	WAY_MAP,     /* fields are copied by name into a fresh state */
+	WAY_MIGRATE, /* the new build's migrate() makes the new state */
+	WAY_FRESH,   /* a fresh state, opened anew; the old one is closed in the end */
+	WAY_ASIDE    /* back to the state as it was left at the cut */
+};
+
+/* Bytes that go over. A parameter may change its place; an enum its numbers as well. */
+struct copy {
+	size_t from, to, size;
+	uint32_t *
+		numbers; /* [old number] -> new number, or PLAN_NONE: leave what is there; or NULL */
+	uint32_t n_numbers;
+};
+
+struct span {
+	size_t offset, size;
+};
+
+struct route {
+	struct route *next;
+	const struct build *from, *to;
+	enum swap_way way;
+	struct copy *copies; /* from the old state; ADOPT: in place */
+	uint32_t n_copies;
+	struct copy *sets; /* ADOPT: from to->params: live parameters with a new default */
+	uint32_t n_sets;
+	struct span *zeros; /* MAP: no row of a table explains these bytes: they must be zero */
+	uint32_t n_zeros;
+	char *words; /* what becomes of the state, and of the parameters */
+};
+
+enum swap_how {
+	SWAP_RESET = 1 << 0,  /* a fresh state, whatever the old one is */
+	SWAP_BACK = 1 << 1,   /* to the build before this one */
+	SWAP_DRY_RUN = 1 << 2 /* everything but the cut */
+};
+
+/* ------------------------------------------------------------------------------ cuts --- */
+
+/* A state that is not in use any more; the control thread frees it. */
+struct dropped {
+	struct instance instance;
+	bool close; /* after a close(), since another instance has been opened anew */
+};
+
+/* One replica's way through one cut. `fresh` and `snapshot` are made by the control thread; the
+ * rest is the replica's until `passed`, then the control thread's. */
+struct passage {
+	void *fresh;         /* a state of the new build; NULL once it is in use */
+	bool opened;         /* open() has been called on it */
+	void *snapshot;      /* room for a copy of the state, or NULL */
+	struct instance now; /* what the replica became */
+	struct dropped dropped[2];
+	int64_t pause_ns;
+	uint64_t emitted; /* by the replica until then */
+	char *why;        /* it stayed, or fell: the reason that its code gave, or NULL */
+	bool as_left;     /* it fell, and its state could not be put back to before the item */
+	_Atomic bool passed;
+	_Atomic bool trusted; /* its probation is over */
+	_Atomic bool fell;    /* it stayed on the old build, or went back to it */
+};
+
+/* Who may still reverse a cut whose way back forgets what happened since (WAY_ASIDE). */
+enum bond { BOND_NONE, BOND_TIED, BOND_BACK };
+
+struct cut {
+	struct cut *older; /* [control] freed when this one is complete */
+	uint64_t generation;
+	struct stage *stage;
+	struct build *from, *to;
+	enum swap_way way;    /* from `from` to `to` */
+	struct route *routes; /* from every build that a replica may come from */
+	struct cut *back;     /* undoes it; NULL in one that undoes */
+	bool is_back;         /* it undoes another */
+	bool turned;          /* [control] `back` has begun */
+	bool forgets;         /* the way back is WAY_ASIDE: see bond */
+	bool closes;          /* undoing: the states that are left have been opened */
+	bool new_chain;       /* what replicas have aside belongs to an older story: drop it */
+	struct build
+		*victims[SWAP_VICTIMS]; /* unloaded after it unless states point into them */
+	_Atomic uint32_t bond;          /* enum bond */
+	uint64_t position;              /* of the first queue; sources: items emitted */
+	int64_t begun_ns, done_ns;
+	bool noticed; /* [control] who is late has been said */
+	uint32_t n_passages;
+	struct passage passages[];
+};
+
+/* -------------------------------------------------------- what others have embedded --- */
+
+/* In struct replica. */
+struct swap_replica {
+	uint64_t generation;   /* [replica] of the cut it has passed last */
+	const struct cut *cut; /* [replica] that cut; NULL: none yet */
+	struct passage *passage;
+	struct dropped aside; /* [replica] the state as it was before the story began */
+	uint64_t since;       /* [replica] items handled when it came to its build */
+	bool untold;  /* [replica] it has passed, and the control thread is to be told */
+	bool snapped; /* [replica] the snapshot is of the state before this item */
+	_Atomic(struct instance *) instance; /* [replica] writes, [control] reads */
+	struct instance first;
+	struct replica
+		*shadow; /* [control] the handle for open() and close() of other states */
+	int64_t sleep_until_ns, sleep_ns; /* [replica] a pc_sleep() that a swap cut short */
+};
+
+/* What was decided about a swap, and how it went. */
+struct swap_report {
+	uint32_t from, to;
+	enum swap_way way;
+	uint64_t position;
+	int64_t pause_median_ns, pause_worst_ns, took_ns;
+	char *words; /* one line: state and parameters; malloc'd, may be NULL */
+};
+
+struct swap_request;
+
+/* In struct stage. [control] but where it says otherwise. */
+struct swap_stage {
+	_Atomic(struct cut *) target;   /* [any] what replicas shall pass; NULL: nothing yet */
+	_Atomic(struct build *) builds; /* [any] inside RCU sections; the newest first */
+	struct build first;
+	struct build *current;  /* of the last cut */
+	struct build *fallback; /* where a failure on probation leads */
+	struct cut *cut;        /* the last one, in flight or not */
+	bool in_flight;
+	bool settled;     /* all replicas trust the current build, and have nothing aside */
+	bool active;      /* in the engine's list */
+	uint32_t numbers; /* builds so far */
+	_Atomic uint32_t shown, cuts, reversed; /* [any] build in force; how often each */
+	struct swap_request *pending;           /* waits for its turn */
+	struct swap_request *answering;         /* has led to `cut` */
+	struct swap_report report;              /* of it */
+	struct stage *next_active;
+};
+
+/* Address space where an image was: what still points there faults instead of reading the next
+ * build, and a crash report can name it. */
+struct tomb {
+	void *at;
+	size_t size;
+	char name[64];
+};
+
+/* In struct engine. */
+struct swap_engine {
+	struct stage *active;          /* [control] stages that are at it */
+	uv_timer_t timer;              /* [control] runs while there are such */
+	bool ticking;                  /* [control] */
+	uint64_t generations;          /* [control] */
+	struct swap_request *requests; /* under the engine's lock, newest first */
+	bool closed;                   /* under the lock: nobody answers any more */
+	_Atomic bool asked;            /* [any] there are requests */
+	pthread_cond_t answered;       /* with the lock */
+	uint32_t keep;                 /* [start] SWAP_KEEP */
+	struct build *retired;         /* [control] the next to be retired */
+	struct build *retiring;        /* waiting for the work below */
+	uv_work_t work;
+	bool working;
+	char **texts; /* [control] of parameters that states may point to, until the end */
+	size_t n_texts;
+	struct tomb tombs[SWAP_TOMBS]; /* [control] */
+	unsigned next_tomb;
+	uint32_t unloaded; /* [control] */
+};
+
+struct swap_wish {
+	unsigned how;         /* enum swap_how */
+	int64_t timeout_ns;   /* until all replicas have passed */
+	int64_t probation_ns; /* for how long the answer waits for a failure after that */
+};
+
+struct swap_request {
+	struct swap_request *next;
+	struct stage *stage;
+	struct swap_offer
+		offer; /* the request's until a build is made of it; may have no desc */
+	struct swap_wish wish;
+	int64_t until_ns;
+	/* under the engine's lock */
+	bool answered;
+	int result;
+	struct pc_error *error;
+	struct swap_report report;
+};
+
+/* ------------------------------------------------------------------------- interfaces --- */
+
+/* swap-ask.c. Blocks until the swap is done, or given up. Takes the offer over (NULL: SWAP_BACK).
+ * PC_OK; PC_WRONG: refused; PC_ERROR: begun, and reversed; PC_TIMEOUT: some replica has not passed,
+ * and the swap goes on; PC_STOPPED: a newer request came, or the graph has ended. [any] */
+int swap_ask(struct engine *e, uint32_t stage, const struct swap_offer *offer,
+             const struct swap_wish *wish, struct swap_report *ret_report,
+             struct pc_error **err);
+void swap_offer_drop(struct swap_offer *offer);
+/* [control] Takes error over; the request is gone after it. */
+void swap_answer(struct engine *e, struct swap_request *request, int result,
+                 struct pc_error *error, const struct swap_report *report);
+
+/* swap-load.c. PC_OK; PC_WRONG: refused, with the cause; PC_ERROR: not there; PC_NOMEM. [any] */
+int swap_load(struct swap_offer *ret, const char *file, struct pc_error **err);
+
+/* swap-turn.c, [control] */
+bool swap_turn(struct engine *e);       /* true: something was done */
+void swap_activate(struct stage *s);    /* there is something to look after */
+void swap_told(struct replica *r);      /* it has passed, fallen, or trusts its build */
+void swap_stage_ended(struct stage *s); /* and all its replicas are closed */
+void swap_finish(struct engine *e);     /* nothing runs any more */
+
+/* swap.c */
+bool swap_create(struct engine *e);          /* [start] false: no memory */
+void swap_create_stage(struct stage *s);     /* [start] */
+void swap_create_replica(struct replica *r); /* [start] its state is there */
+void swap_destroy(struct engine *e);         /* after the end */
+/* [control]. swap_begin: PC_OK: the cut is in flight (or, dry run, would be). Takes a build out of
+ * the offer. ret_report: decided so far. */
+int swap_begin(struct stage *s, struct swap_offer *offer, unsigned how,
+               struct swap_report *ret_report, struct pc_error **err);
+void swap_reverse(struct stage *s);
+void swap_complete(struct stage *s);
+void swap_set_aside_free(struct stage *s);
+void swap_stopped(struct replica *r); /* call its stop() */
+void swap_drop(struct replica *r, struct dropped *dropped);
+void swap_cut_free(struct cut *cut);
+/* swap-make.c, [control] */
+int swap_make_cuts(struct cut **ret, struct stage *s, struct build *to, unsigned how,
+                   struct pc_error **err);
+
+/* swap-check.c, [control] */
+int swap_check(struct stage *s, const struct build *from, struct build *to, unsigned how,
+               struct pc_error **err);
+
+/* swap-param.c, [control] */
+int swap_params(struct stage *s, const struct build *from, struct build *to, unsigned how,
+                struct pc_error **err); /* makes to->params */
+bool swap_param_copies(struct route *route, unsigned how);
+void swap_param_words(const struct build *from, const struct build *to, unsigned how,
+                      struct buf *words);
+const struct pc_param *swap_param_named(const struct pc_stage_desc *desc, const char *name);
+bool swap_param_like(const struct pc_param *a, const struct pc_param *b);
+
+/* swap-layout.c, [control]. The route, or why there is none. */
+int swap_route(struct route **ret, const struct build *from, const struct build *to,
+               unsigned how, struct pc_error **err);
+/* The one that undoes: never refused. NULL: no memory. */
+struct route *swap_route_back(const struct build *from, const struct build *to, bool aside);
+void swap_route_free(struct route *routes);
+
+/* swap-pass.c, [replica] */
+void swap_pass(struct replica *r, struct cut *cut);
+void swap_taken(struct replica *r, struct input *in, unsigned version);
+void swap_tell(struct replica *r);
+void swap_go_back(struct replica *r);
+
+/* swap-probation.c, [replica] */
+void swap_before_item(struct replica *r);
+bool swap_item_passed(struct replica *r);             /* false: it must be done again */
+bool swap_item_failed(struct replica *r, int result); /* true: do it again, on the old build */
+
+/* swap-port.c, [replica] */
+int swap_emit(struct replica *r, unsigned port, struct item *item);
+uint32_t swap_out_port(const struct replica *r, uint32_t port);   /* the graph's */
+uint32_t swap_in_port(const struct replica *r, uint32_t index);   /* the build's */
+uint32_t swap_graph_port(const struct replica *r, uint32_t port); /* the graph's */
+
+/* swap-retire.c, [control] */
+void swap_list_build(struct stage *s, struct build *b);
+void swap_choose_victims(struct stage *s, struct cut *cut);
+void swap_retire(struct stage *s);
+void swap_release(struct build *b);      /* nobody looks at it */
+void swap_retire_rest(struct engine *e); /* after the end */
+const struct tomb *swap_tomb_at(const struct engine *e, const void *address);
+
+#endif
