@@ -9,6 +9,11 @@
  * Threads. Every call may be made on any thread at any time between create and destroy, unless
  * it says otherwise. No registration is needed.
  *
+ * Memory. Behind a thread that is stopped inside a call, at most 64 MiB of a queue's memory wait
+ * for it (retired_bytes); beyond that puts find no room until it goes on: PC_FULL, like any full
+ * queue. A put beside a batch that is just going in may also say PC_FULL, for places count as
+ * taken from the moment they are claimed.
+ *
  * Ordering. What a thread wrote before a put is seen by the thread whose take returns that item.
  */
 #ifndef PCRUN_QUEUE_H
@@ -72,13 +77,14 @@ PC_API int pc_queue_put(struct pc_queue *queue, void *item, int64_t timeout_ns);
 PC_API int pc_queue_take(struct pc_queue *queue, void **ret_item, int64_t timeout_ns);
 
 /** Put n items in one claim where there is room for all, else as many as fit, waiting for more
- * room until the time is over. They keep their order; items of others may come between parts.
+ * room until the time is over. They keep their order; items of others may come between parts
+ * (also where a segment of the queue's memory ends).
  * @ret_put  how many of the first items are in (or dropped by policy); written in every case.
  * @return PC_OK when all are; else as pc_queue_put(), and the rest is still the caller's. */
 PC_API int pc_queue_put_batch(struct pc_queue *queue, void *const *items, size_t n,
                               size_t *ret_put, int64_t timeout_ns);
 
-/** Take what is there, at most `max`; waits only for the first.
+/** Take what is there in one claim, at most `max`; waits only for the first. `max` 0: PC_INVALID.
  * @ret_taken  how many; written in every case.
  * @return PC_OK when at least one; else as pc_queue_take(). */
 PC_API int pc_queue_take_batch(struct pc_queue *queue, void **items, size_t max,
@@ -113,10 +119,11 @@ struct pc_queue_stats {
 	uint64_t done;       /* items reported by pc_queue_done() */
 	uint64_t dropped;    /* by policy; not in `put` for drop-new, in `put` for drop-old */
 	uint64_t queued;     /* in the queue now */
-	uint64_t high_water; /* the most that was ever queued, as seen by puts */
+	uint64_t high_water; /* the most ever queued, as seen by puts; may miss a peak by 64 */
 	uint64_t full_waits; /* calls that found it full and waited */
 	uint64_t empty_waits;
-	uint64_t memory_bytes;  /* segments in use and pooled, with the header */
+	uint64_t
+		memory_bytes; /* header, segments in use and retired; pools are the process's */
 	uint64_t retired_bytes; /* of them, waiting for a grace period */
 };
 
