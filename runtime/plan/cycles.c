@@ -131,7 +131,7 @@ static void step(struct walk *w)
 	if (!next_of(w, node, w->stack[top].next++, &next)) {
 		w->state[node] = DONE;
 		w->depth--;
-	} else if (is_open_end(w, next) || is_open_end(w, node)) {
+	} else if (is_open_end(w, next)) {
 		return;
 	} else if (w->state[next] == NEW) {
 		push(w, next);

@@ -87,6 +87,22 @@ Test(flow, two_circles_are_two_mistakes)
 	     "[feedback]\n");
 }
 
+Test(flow, one_queue_is_one_mistake)
+{
+	says("stage a = same()\nstage b = same()\nqueue q\nnumbers -> q -> a, b\na, b -> q\n",
+	     "5:6 this closes a circle that can fill up and stop: a -> q -> a | declare 'q' "
+	     "with "
+	     "'feedback'\n");
+}
+
+Test(flow, a_circle_is_no_reason_to_complain_of_joins)
+{
+	says("stage a = same()\nnumbers -> a -> swallow\na -> a\njoin j after a\n"
+	     "stage n = numbers() start=j\n",
+	     "3:3 this closes a circle that can fill up and stop: a -> a | end the line with "
+	     "[feedback]\n");
+}
+
 Test(flow, branches_that_meet_again_are_no_circle)
 {
 	says("stage a = same()\nstage b = same()\nstage c = same()\nstage z = swallow()\n"

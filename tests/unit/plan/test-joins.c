@@ -44,6 +44,20 @@ Test(joins, the_end)
 	graph_fini(&g);
 }
 
+Test(joins, a_queue_that_only_daemons_write)
+{
+	struct graph g;
+
+	graph_make(
+		&g,
+		"stage d = numbers() daemon until=start\nstage s = swallow() daemon\nqueue q\n"
+		"d -> q -> s\njoin j after q\n");
+	cr_assert_eq(g.result, PC_OK, "%s", g.said.text);
+	cr_expect(g.plan.queues[0].joined);
+	cr_expect_eq(g.plan.joins[PLAN_JOIN_END].n_queues, 0);
+	graph_fini(&g);
+}
+
 Test(joins, unknown)
 {
 	says("stage baker = numbers()\njoin j after bakr, strat\n",

@@ -126,8 +126,9 @@ Test(names, what_a_lost_line_may_have_declared_is_not_called_unknown)
 	cr_expect_eq(g.diags.n_errors, 1, "%s", g.said.text);
 	graph_fini(&g);
 	/* Here the name is known, and nothing else is lost. */
-	graph_make(&g, "stage reader = numbers(\nreader -> qqqqqqqq\n");
+	graph_make(&g, "stage reader = numbers() replicas=\nreader -> qqqqqqqq\n");
 	cr_expect_eq(g.diags.n_errors, 2, "%s", g.said.text);
+	cr_expect(strstr(g.said.text, "\n2:11 there is no stage, queue or plugin"));
 	graph_fini(&g);
 }
 

@@ -23,6 +23,10 @@ Test(order, what_can_pass)
 	says("stage d = numbers() daemon until=start\njoin j after d\nstage n = numbers() "
 	     "start=j\n",
 	     "");
+	/* A daemon does not keep the queue that it writes from being closed. */
+	says("stage a = numbers()\nstage d = numbers() daemon\nqueue q\na, d -> q -> swallow\n"
+	     "join j after q\nstage n = numbers() start=j\n",
+	     "");
 	/* A stage that a circle feeds, by intent, ends when the way in does. */
 	says("stage a = same()\nnumbers -> a -> swallow\na -> a [feedback]\njoin j after a\n"
 	     "stage n = numbers() start=j\n",
@@ -38,6 +42,9 @@ Test(order, joins_that_wait_for_each_other)
 	says("numbers -> swallow\njoin w after x\njoin x after x\njoin v after w\nstage n = "
 	     "numbers() start=v\n",
 	     "3:6 join 'x' waits for itself\n");
+	/* It is told from its first join on, wherever it is entered. */
+	says("numbers -> swallow\njoin w after y\njoin x after y\njoin y after x\n",
+	     "3:6 these joins wait for each other: x -> y -> x\n");
 	says("numbers -> swallow\njoin x after x\njoin y after y\n",
 	     "2:6 join 'x' waits for itself\n3:6 join 'y' waits for itself\n");
 }

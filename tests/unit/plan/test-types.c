@@ -64,16 +64,40 @@ Test(types, mismatch)
 	says("queue q\nnumbers -> q\ntext -> q\nq -> lower\n",
 	     "4:3 output 'out' of 'numbers' sends u64, but input 'in' of 'lower' takes text/*\n"
 	     "  2:9 'numbers' writes the queue here\n");
+	says("queue q\ntext -> q\nnumbers -> q\nq -> lower\n",
+	     "4:3 output 'out' of 'numbers' sends u64, but input 'in' of 'lower' takes text/*\n"
+	     "  3:9 'numbers' writes the queue here\n");
 	/* What follows from the first is not told again. */
 	says("stage p = pair()\nnumbers -> p.right\ntext -> p.left\np.second -> lower\n",
 	     "2:9 output 'out' of 'numbers' sends u64, but input 'right' of 'p' takes "
 	     "text/*\n");
 }
 
+Test(types, that_look_alike)
+{
+	says("stage s = strict()\nstage l = lower()\ntext -> l\ntext -> s.longer\nl.errors -> "
+	     "s.other\n"
+	     "l -> s.any\n",
+	     "4:6 output 'out' of 'text' sends text/line, but input 'longer' of 's' takes "
+	     "text/line/long\n"
+	     "5:10 output 'errors' of 'l' sends text/error, but input 'other' of 's' takes "
+	     "text/other\n"
+	     "6:3 output 'out' of 'l' sends text/line, but input 'any' of 's' takes "
+	     "text/line/*\n");
+}
+
 Test(types, dead_items_are_what_came_in)
 {
+	struct graph g;
+
 	says("queue q\nstage s = swallow() on_error=dead=q\nnumbers -> s\nq -> lower\n",
 	     "4:3 failed items of 's' are u64, but input 'in' of 'lower' takes text/*\n"
 	     "  2:21 'q' is named here\n");
 	says("queue q\nstage s = swallow() on_error=dead=q\ntext -> s\nq -> lower\n", "");
+	graph_make(&g,
+	           "queue q\nstage s = swallow() on_error=dead=q\nnumbers -> s\nq -> same\n");
+	cr_assert_eq(g.result, PC_OK, "%s", g.said.text);
+	cr_expect_str_eq(in_type(&g, "same", 0), "u64");
+	cr_expect_str_eq(out_type(&g, "same", 0), "u64");
+	graph_fini(&g);
 }
