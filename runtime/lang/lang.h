@@ -19,7 +19,7 @@
  *   end       = NAME [ "." PORT ] | call
  *   call      = ( NAME | PATH ) [ "(" [ arg { "," arg } ] ")" ]
  *   arg       = [ NAME "=" ] value
- *   attribute = NAME [ "=" value ]        on_error=retry=3 and dead=QUEUE: value is "retry=3"
+ *   attribute = NAME [ "=" value [ "=" value ] ]      on_error=retry=3: value is "retry=3"
  *   value     = WORD | STRING | "$" NAME | "${" NAME "}"       STRING may hold ${NAME}
  *
  * A line goes on inside ( ) and [ ], after "->" and ",", and when the next line begins with
@@ -177,8 +177,9 @@ void lang_tree_fini(struct lang_tree *tree);
 
 /* The canonical form: one space round "=" of declarations, none inside attributes; `->` with
  * spaces; two spaces before trailing comments; blocks of adjacent declarations lined up; at most
- * one blank line; comments and the order of lines kept. Reads the text, not the tree: references
- * and includes stay as written. False: the text has mistakes (in diags) or memory ran out. */
+ * one blank line; one statement a line; comments and the order of lines kept. Reads the text, not
+ * the tree: references and includes stay as written. False: the text has mistakes (in diags) or
+ * memory ran out. */
 bool lang_format(struct buf *out, struct diag_list *diags, uint32_t source);
 
 #endif

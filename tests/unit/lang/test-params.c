@@ -242,7 +242,7 @@ Test(include, circles_and_depth)
 	static const struct parsed_file circle[] = {
 		{"one", "include \"two\""}, {"two", "\ninclude \"one\""}, {NULL, NULL}};
 	static const struct parsed_file self[] = {{"t", ""}, {NULL, NULL}};
-	static char texts[200][32], names[200][8];
+	static char texts[200][32], names[200][16];
 
 	files = circle;
 	result_is("include \"one\"", NULL,
@@ -274,7 +274,7 @@ Test(include, circles_and_depth)
 Test(include, the_number_is_limited)
 {
 	static struct parsed_file f[61];
-	static char texts[60][64], names[60][8];
+	static char texts[60][64], names[60][16];
 
 	for (int i = 0; i < 60; i++) {
 		snprintf(names[i], sizeof(names[i]), "%d", i);
