@@ -149,8 +149,8 @@ static int write_close(struct pc_stage *st, void *state)
 		r = replace(st, s);
 	if (s->temp != NULL) {
 		if (s->opened && r == PC_OK)
-			pc_log(st, PC_WARN,
-			       "%s is left as it was, because the graph did not end", s->path);
+			pc_log(st, PC_WARN, "%s is left as it was: the input did not end",
+			       s->path);
 		unlink(s->temp);
 	}
 	sink_fini(&s->sink);

@@ -1,5 +1,6 @@
 #!/bin/sh
 # The graphs of the producer-consumer lesson (SEED.md), each against its row, many times over.
+# The shared dict (S6) has a test of its own.
 . "${SOURCE:?run me with meson test}/tests/lib.sh"
 graphs=$SOURCE/graphs
 
