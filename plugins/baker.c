@@ -44,6 +44,6 @@ static int baker_produce(struct pc_stage *st, void *state)
 
 static const struct pc_port baker_out[] = {{"out", "text/line", PC_REQUIRED, "loaves"}};
 
-PC_STAGE(.name = "baker", .doc = "bake loaves, each after a random while", .flags = PC_BLOCKING,
-         PC_OUTPUTS(baker_out), PC_PARAMS(baker_params), PC_STATE(struct baker),
-         .state_version = 1, .produce = baker_produce);
+PC_STAGE(.name = "baker", .doc = "bake loaves, each after a random while",
+         .flags = PC_BLOCKING | PC_STDOUT, PC_OUTPUTS(baker_out), PC_PARAMS(baker_params),
+         PC_STATE(struct baker), .state_version = 1, .produce = baker_produce);

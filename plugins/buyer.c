@@ -138,7 +138,7 @@ static int buyer_process(struct pc_stage *st, void *state, struct pc_item *item)
 static const struct pc_port buyer_in[] = {{"in", "u64", 0, "the buyer's number"}};
 static const struct pc_port buyer_out[] = {{"out", "u64", 0, "the same, when done"}};
 
-PC_STAGE(.name = "buyer", .doc = "look for tickets, or get one", .flags = PC_BLOCKING,
-         PC_INPUTS(buyer_in), PC_OUTPUTS(buyer_out), PC_PARAMS(buyer_params),
-         PC_STATE(struct buyer), .state_version = 1, .open = buyer_open,
-         .process = buyer_process);
+PC_STAGE(.name = "buyer", .doc = "look for tickets, or get one",
+         .flags = PC_BLOCKING | PC_STDOUT, PC_INPUTS(buyer_in), PC_OUTPUTS(buyer_out),
+         PC_PARAMS(buyer_params), PC_STATE(struct buyer), .state_version = 1,
+         .open = buyer_open, .process = buyer_process);

@@ -28,5 +28,5 @@ static int eater_process(struct pc_stage *st, void *state, struct pc_item *item)
 static const struct pc_port eater_in[] = {{"in", "text/*", 0, "loaves"}};
 
 PC_STAGE(.name = "eater", .doc = "eat what comes, each after a random while",
-         .flags = PC_BLOCKING, PC_INPUTS(eater_in), PC_PARAMS(eater_params),
+         .flags = PC_BLOCKING | PC_STDOUT, PC_INPUTS(eater_in), PC_PARAMS(eater_params),
          PC_STATE(struct eater), .state_version = 1, .process = eater_process);

@@ -47,6 +47,6 @@ static int print_close(struct pc_stage *st, void *state)
 static const struct pc_port print_in[] = {{"in", "*", 0, "text, numbers (u64), bytes"}};
 
 PC_STAGE(.name = "print", .doc = "write each item as a line to standard output",
-         .flags = PC_BLOCKING | PC_SINGLE, PC_INPUTS(print_in), PC_PARAMS(print_params),
-         PC_STATE(struct print), .state_version = 1, .open = print_open,
-         .process_batch = print_process_batch, .close = print_close);
+         .flags = PC_BLOCKING | PC_SINGLE | PC_STDOUT, PC_INPUTS(print_in),
+         PC_PARAMS(print_params), PC_STATE(struct print), .state_version = 1,
+         .open = print_open, .process_batch = print_process_batch, .close = print_close);

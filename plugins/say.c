@@ -35,6 +35,6 @@ static int say_produce(struct pc_stage *st, void *state)
 	return r == PC_OK ? PC_END : r;
 }
 
-PC_STAGE(.name = "say", .doc = "say something, wait, say something else", .flags = PC_BLOCKING,
-         PC_PARAMS(say_params), PC_STATE(struct say), .state_version = 1,
-         .produce = say_produce);
+PC_STAGE(.name = "say", .doc = "say something, wait, say something else",
+         .flags = PC_BLOCKING | PC_STDOUT, PC_PARAMS(say_params), PC_STATE(struct say),
+         .state_version = 1, .produce = say_produce);

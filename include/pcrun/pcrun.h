@@ -145,7 +145,9 @@ struct pc_stage_row {
 	uint64_t activations;
 	int64_t busy_ns;
 	uint64_t progress, progress_total;
-	const char *state; /* "running", "waiting for input", "ended", … */
+	const char *state;        /* "running", "waiting for input", "ended", … */
+	unsigned inputs, outputs; /* ports: a source has no input, a sink no output */
+	uint64_t flags;           /* enum pc_stage_flags of its plugin */
 };
 
 /** Rows 0 … count-1; false beyond the end. `size` is sizeof the caller's struct. [any]

@@ -166,7 +166,8 @@ enum pc_stage_flags {
 	PC_BLOCKING = 1 << 0, /* callbacks may block: each replica gets a thread of its own */
 	PC_SINGLE = 1 << 1,   /* has no meaning with more than one replica */
 	PC_PURE = 1 << 2,     /* output depends on item and state only: may be replayed */
-	PC_NO_PROBE = 1 << 3  /* open() has effects outside: not tried before a swap */
+	PC_NO_PROBE = 1 << 3, /* open() has effects outside: not tried before a swap */
+	PC_STDOUT = 1 << 4 /* writes to standard output: pcrun shows no progress line over it */
 };
 
 /** The descriptor. Since ABI 1.0.

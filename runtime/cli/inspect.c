@@ -29,6 +29,7 @@ static const struct {
 	{PC_SINGLE, "single", "has no meaning with more than one replica"},
 	{PC_PURE, "pure", "output depends on item and state only"},
 	{PC_NO_PROBE, "no-probe", "open() has effects outside"},
+	{PC_STDOUT, "stdout", "writes to standard output"},
 };
 
 /* The callbacks that are there, in the order of the descriptor. */

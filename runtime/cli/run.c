@@ -4,6 +4,7 @@
  * inherit that, and are read from a descriptor beside the graph's: no handler runs anywhere. */
 #include "cli/cli.h"
 #include "cli/ledger.h"
+#include "cli/progress.h"
 #include "cli/say.h"
 
 #include <pcrun/stage.h>
@@ -24,13 +25,18 @@ struct run {
 	int stopped_by; /* the first SIGINT or SIGTERM; 0: none */
 };
 
+/* Blocked signals reach the descriptor even where a shell has them ignored, as it does with SIGINT
+ * in the background: a script that sends one means it. But nohup means what it says. */
 static void block_signals(struct run *run)
 {
+	struct sigaction hangup;
+
 	sigemptyset(&run->signals);
 	sigaddset(&run->signals, SIGINT);
 	sigaddset(&run->signals, SIGTERM);
-	sigaddset(&run->signals, SIGHUP);
 	sigaddset(&run->signals, SIGQUIT);
+	if (sigaction(SIGHUP, NULL, &hangup) < 0 || hangup.sa_handler != SIG_IGN)
+		sigaddset(&run->signals, SIGHUP);
 	sigprocmask(SIG_BLOCK, &run->signals, NULL);
 }
 
@@ -50,7 +56,9 @@ static int load(struct run *run)
 	struct pc_error *err = NULL;
 	int r;
 
-	if (!slow)
+	if (slow)
+		signal(SIGINT, SIG_DFL);
+	else
 		block_signals(run);
 	if (args->text)
 		r = pc_graph_load_text(&run->graph, "-e", args->text, strlen(args->text),
@@ -118,13 +126,15 @@ static bool watch(struct run *run)
 	struct pollfd fds[2] = {{.fd = pc_graph_fd(run->graph), .events = POLLIN},
 	                        {.fd = fd, .events = POLLIN}};
 	struct signalfd_siginfo info;
+	struct progress progress;
 
 	if (fd < 0) {
 		say("can't wait for signals: %s", strerror(errno));
 		return false;
 	}
+	progress_init(&progress, run->graph, run->args->quiet || run->args->json);
 	while (fds[0].revents == 0) {
-		if (poll(fds, 2, -1) < 0 && errno != EINTR) {
+		if (poll(fds, 2, progress_show(&progress)) < 0 && errno != EINTR) {
 			say("can't wait for the graph: %s", strerror(errno));
 			close(fd);
 			return false;
@@ -132,6 +142,7 @@ static bool watch(struct run *run)
 		while (read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
 			on_signal(run, (int)info.ssi_signo);
 	}
+	progress_end(&progress);
 	close(fd);
 	return true;
 }

@@ -39,7 +39,11 @@ void say_init(void)
 	colours = isatty(2) && !(no && *no) && term && strcmp(term, "dumb") != 0;
 }
 
-static void write_all(const char *bytes, size_t size)
+static atomic_bool status_shown; /* the cursor stands behind a status line */
+
+#define CLEAR "\r\033[K"
+
+static void write_bytes(const char *bytes, size_t size)
 {
 	while (size > 0) {
 		ssize_t n = write(2, bytes, size);
@@ -54,6 +58,26 @@ static void write_all(const char *bytes, size_t size)
 		bytes += n;
 		size -= (size_t)n;
 	}
+}
+
+static void write_all(const char *bytes, size_t size)
+{
+	/* relaxed: two threads that both clear an empty line do no harm */
+	if (atomic_exchange_explicit(&status_shown, false, memory_order_relaxed))
+		write_bytes(CLEAR, sizeof(CLEAR) - 1);
+	write_bytes(bytes, size);
+}
+
+void say_status(const char *line)
+{
+	char text[512];
+	int n = snprintf(text, sizeof(text), CLEAR "%s", line ? line : "");
+
+	/* relaxed, both: see write_all() */
+	if (!line && !atomic_load_explicit(&status_shown, memory_order_relaxed))
+		return;
+	write_bytes(text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
+	atomic_store_explicit(&status_shown, line != NULL, memory_order_relaxed); /* as above */
 }
 
 bool say_text_open(struct say_text *text)

@@ -20,6 +20,10 @@ void say_error(const struct pc_error *err);
 /* pc_log_fn */
 void say_log(void *user, int level, const char *stage, const char *text);
 
+/* A line that stays the last on the terminal until it is replaced, or NULL: gone. Whatever else is
+ * said clears it first; the next call brings it back. Main thread. */
+void say_status(const char *line);
+
 /* A stream into memory, for text that is to leave in one write; NULL: no memory (said). */
 struct say_text {
 	FILE *stream;

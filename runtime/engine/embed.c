@@ -122,6 +122,10 @@ static int load(struct pc_graph **ret_graph, const char *name, const char *text,
 		rc = PC_WRONG;
 	if (rc == PC_OK) {
 		*ret_graph = g;
+		if (g->diags.n_warnings > 0) {
+			diag_render(&g->diags, &rendered);
+			error_set_text(err, PC_OK, buf_take(&rendered));
+		}
 		return PC_OK;
 	}
 	if (rc == PC_WRONG) {
@@ -342,6 +346,9 @@ PC_API bool pc_graph_stage(struct pc_graph *graph, size_t index, struct pc_stage
 	row.plugin = s->desc->name;
 	row.replicas = s->plan->replicas;
 	row.state = stage_state(s);
+	row.inputs = s->desc->n_inputs;
+	row.outputs = s->desc->n_outputs;
+	row.flags = s->desc->flags;
 	for (uint32_t i = 0; i < s->plan->replicas; i++) {
 		const struct replica *r = &s->replicas[i];
 
