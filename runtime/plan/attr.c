@@ -60,9 +60,10 @@ int plan_attr_word(struct make *m, const struct lang_attr *attr, const char *con
 	struct diag *e;
 	int i;
 
-	for (i = 0; words[i]; i++) {
-		if (v->text && strcmp(words[i], v->text) == 0)
+	for (i = 0; v->text && words[i]; i++)
+		if (strcmp(words[i], v->text) == 0)
 			return i;
+	for (i = 0; words[i]; i++) {
 		if (v->text)
 			near_offer(&near, words[i]);
 		buf_addf(&wanted, "%s%s", i == 0 ? "" : words[i + 1] ? ", " : " or ", words[i]);

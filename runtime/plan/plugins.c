@@ -126,6 +126,7 @@ bool plan_plugin_get(struct make *m, const struct lang_call *call, bool in_chain
                      struct plan_plugin **ret)
 {
 	const char *folder = call->is_path ? folder_of(m, call->plugin.span) : NULL, *key;
+	struct loader_plugin **loaded;
 	struct plan_plugin *p, **list;
 	uint32_t i;
 
@@ -141,11 +142,12 @@ bool plan_plugin_get(struct make *m, const struct lang_call *call, bool in_chain
 	i = m->n_plugins;
 	p = arena_alloc(&m->scratch, sizeof(*p));
 	list = arena_grow(&m->scratch, m->plugins, i, sizeof(struct plan_plugin *));
-	m->plan->plugins = arena_grow(&m->plan->arena, m->plan->plugins, m->plan->n_plugins,
-	                              sizeof(struct loader_plugin *));
-	if (!p || !list || !m->plan->plugins ||
+	loaded = arena_grow(&m->plan->arena, m->plan->plugins, m->plan->n_plugins,
+	                    sizeof(struct loader_plugin *));
+	if (!p || !list || !loaded ||
 	    !names_add(&m->plugin_keys, &m->scratch, key, strlen(key), i))
 		return false;
+	m->plan->plugins = loaded;
 	m->plugins = list;
 	m->n_plugins++;
 	list[i] = *ret = p;

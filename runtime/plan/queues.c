@@ -38,7 +38,9 @@ void plan_queue_attrs_read(struct make *m, const struct lang_attr *attrs, size_t
 	int word;
 
 	*ret = (struct plan_queue_attrs){0};
-	for (const struct lang_attr *a = attrs; a < attrs + n; a++) {
+	for (size_t i = 0; i < n; i++) {
+		const struct lang_attr *a = &attrs[i];
+
 		if (plan_attr_twice(m, attrs, a))
 			continue;
 		if (plan_name_is(a->name, "capacity")) {
