@@ -4,7 +4,8 @@
  * file is loaded once: dlopen() of a path that is loaded answers with what is there, though the
  * file behind it be new. The list and the counts stand under one lock, since two graphs may be
  * loaded by two threads. A build that is dropped by the last graph is unloaded, except in
- * sanitizer builds, whose reports would lose their names. */
+ * sanitizer builds, whose reports would lose their names (there, a file that is built anew under
+ * an old name and loaded again is the old code: dlopen() knows the name). */
 #include "loader/held.h"
 
 #include "base/arena.h"
@@ -218,7 +219,7 @@ void loader_close(struct loader_plugin *plugin)
 	if (!plugin)
 		return;
 	pthread_mutex_lock(&lock);
-	if (--plugin->refs == 0 && !KEEP) {
+	if (--plugin->refs == 0) {
 		struct held **at = &all;
 
 		while (*at != h)

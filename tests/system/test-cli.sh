@@ -342,31 +342,31 @@ run pcrun -e './bomb.c -> null'
 says 'a stage that fails' 1 'the fuse was short'
 
 # ---------------------------------------------------------------------------- signals
-# start WORDS...: pcrun in the background, and wait until the graph makes its first number.
-start() {
-	rm -f ticks
-	"$PCRUN" -e 'gen(rate=50) -> print' "$@" >ticks 2>err &
-	pid=$!
+# until_line FILE PATTERN: wait for a line, some seconds at most.
+until_line() {
 	n=0
-	until [ -s ticks ] || [ $n -gt 400 ]; do
+	until grep -q -e "$2" "$1" 2>/dev/null || [ $n -gt 800 ]; do
 		sleep 0.025
 		n=$((n + 1))
 	done
 }
+# start WORDS...: pcrun in the background, and wait until the graph has printed its first number.
+start() {
+	rm -f ticks
+	"$PCRUN" "$@" >ticks 2>err &
+	pid=$!
+	until_line ticks 0
+}
 for pair in INT:130 TERM:143; do
-	start
+	start -e 'gen(rate=50) -> print'
 	kill -"${pair%:*}" "$pid"
 	wait "$pid"
 	is "SIG${pair%:*} ends the run" $? "${pair#*:}"
 	has "SIG${pair%:*}: what happens is said" err 'finishing what is under way'
 done
-start -q
+start -q -e 'gen(rate=50) -> print'
 kill -QUIT "$pid"
-n=0
-until grep -q 'gen waits' err || [ $n -gt 400 ]; do
-	sleep 0.025
-	n=$((n + 1))
-done
+until_line err 'gen waits'
 has 'SIGQUIT explains' err '^ *gen waits'
 kill -HUP "$pid"
 kill -INT "$pid"
@@ -374,22 +374,39 @@ wait "$pid"
 is 'SIGQUIT and SIGHUP do not end it' $? 130
 has_not '-q: nothing of what is normal' err 'finishing'
 # A consumer that is stuck: the first signal waits for it, the second does not.
-"$PCRUN" -e 'gen(count=1) -> delay(time=1h) -> null' --drain=1h 2>err &
-pid=$!
-sleep 0.3
+start --drain=1h -e 'gen(count=1) -> print; gen(count=1) -> delay(time=1h) -> null'
 kill -INT "$pid"
-sleep 0.3
+until_line err 'finishing'
 kill -INT "$pid"
 wait "$pid"
 is 'the second signal stops at once' $? 130
-# While the graph is still being read.
-mkfifo slow
-"$PCRUN" slow 2>err &
+# While the graph is still being read. Several times: one that comes before pcrun is lost.
+for signal in INT TERM; do
+	rm -f slow
+	mkfifo slow
+	"$PCRUN" slow 2>err &
+	pid=$!
+	for _ in 1 2 3 4 5; do
+		sleep 0.1
+		kill -$signal "$pid" 2>/dev/null
+	done
+	wait "$pid"
+	[ $? -gt 128 ]
+	is "SIG$signal while the graph is read" $? 0
+done
+# nohup.
+(
+	trap '' HUP
+	rm -f ticks
+	exec "$PCRUN" -e 'gen(rate=50) -> print' >ticks
+) 2>err &
 pid=$!
-sleep 0.2
-kill -INT "$pid"
+until_line ticks 1
+kill -HUP "$pid"
+kill -TERM "$pid"
 wait "$pid"
-is 'a signal while the graph is read' $? 130
+is 'SIGHUP that is ignored stays so: status' $? 143
+has_not 'SIGHUP that is ignored stays so' err 'reload'
 
 # A closed pipe ends the run quietly and soon.
 "$PCRUN" -e 'gen -> print' 2>err | head -n 1 >out
