@@ -131,7 +131,9 @@ static void each(struct replica *r, struct input *in, struct item **items, size_
 			r->phase = PHASE_LAST;
 		if (r->phase == PHASE_LAST || stopped_hard(r))
 			break;
-		if (i < n && i % stride == 0 && clock_now_ns() > until) {
+		if (i < n && r->stage->plan->own_thread) {
+			output_flush(r); /* the next item may block for ever */
+		} else if (i < n && i % stride == 0 && clock_now_ns() > until) {
 			output_flush(r);
 			until = clock_now_ns() + ENGINE_BUDGET_NS;
 		}
@@ -296,6 +298,9 @@ void process_produce(struct replica *r, size_t room, int64_t until_ns)
 		if (rc != PC_OK)
 			break;
 		r->wants_wake = false;
+		/* The next call may block for ever: what there is must be out before. */
+		if (r->stage->plan->own_thread && !output_flush(r))
+			break;
 		if (emitted(r) == before && pc_stopping(&r->pub))
 			break;
 	} while (emitted(r) < limit && clock_now_ns() < until_ns && !pc_stopping(&r->pub));

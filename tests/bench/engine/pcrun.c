@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/futex.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -321,13 +322,25 @@ static double latency(uint64_t n)
 	return median();
 }
 
-/* The same distance with nothing but a futex: a thread wakes another. */
+/* The same distance with nothing but a futex: a thread wakes another on another core, as a source's
+ * thread wakes a worker. (Left alone, the kernel may put the two on one core, and the sleeper runs
+ * when the waker goes to sleep: less than half the time, and nothing that a pipeline could use.) */
+static void pin(int core)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(core, &set);
+	sched_setaffinity(0, sizeof(set), &set);
+}
+
 static _Atomic uint32_t futex_word;
 
 static void *sleeper(void *arg)
 {
 	uint64_t n = *(uint64_t *)arg;
 
+	pin(1);
 	for (uint32_t i = 1; i <= n; i++) {
 		while (atomic_load_explicit(&futex_word, memory_order_acquire) < i)
 			futex_wait(&futex_word, i - 1, INT64_MAX);
@@ -341,6 +354,7 @@ static double futex(uint64_t n)
 {
 	pthread_t thread;
 
+	pin(0);
 	pthread_create(&thread, NULL, sleeper, &n);
 	for (uint32_t i = 1; i <= n; i++) {
 		usleep(300);
