@@ -118,7 +118,7 @@ static bool look_in_order(struct replica *r, size_t max, struct taken *ret)
 	return true;
 }
 
-static enum act take(struct replica *r, size_t room, int64_t start_ns)
+static enum act take(struct replica *r, size_t room)
 {
 	size_t max = r->batch_size < room ? r->batch_size : room;
 	struct taken taken;
@@ -126,11 +126,10 @@ static enum act take(struct replica *r, size_t room, int64_t start_ns)
 	if (!look_in_order(r, max, &taken))
 		return ACT_AGAIN;
 	if (taken.in) {
-		if (taken.version != taken.in->version)
-			swap_taken(r, taken.in, taken.version);
+		swap_taken(r, taken.in, taken.version);
 		process_items(r, taken.in, (struct item **)r->scratch->batch, taken.n);
 		r->scratch->final = taken.n < max;
-		learn(r, taken.n, clock_now_ns() - start_ns);
+		r->took = taken.n;
 		return ACT_AGAIN;
 	}
 	if (!taken.open) {
@@ -187,7 +186,7 @@ static enum act work(struct replica *r, int64_t start_ns)
 		process_produce(r, room, start_ns + ENGINE_BUDGET_NS);
 		act = ACT_AGAIN;
 	} else {
-		act = take(r, room, start_ns);
+		act = take(r, room);
 	}
 	item_cache_settle(r->cache);
 	if (act == ACT_AGAIN && (r->phase == PHASE_RUN || r->phase == PHASE_FINISH)) {
@@ -222,6 +221,7 @@ static enum act step(struct replica *r)
 	uint32_t stop = atomic_load_explicit(&r->stop, memory_order_acquire); /* A4 */
 	struct cut *cut =
 		atomic_load_explicit(&r->stage->swap.target, memory_order_acquire); /* SW2 */
+	int64_t elapsed_ns;
 	enum act act;
 
 	count_add(&r->activations, 1);
@@ -244,8 +244,13 @@ static enum act step(struct replica *r)
 		return act;
 	if (r->phase == PHASE_LAST || stop == STOP_SOFT || output_all_closed(r))
 		return end(r);
+	r->begun_ns = start_ns;
+	r->took = 0;
 	act = work(r, start_ns);
-	remember_time(r, clock_now_ns() - start_ns);
+	elapsed_ns = clock_now_ns() - start_ns;
+	remember_time(r, elapsed_ns);
+	if (r->took > 0)
+		learn(r, r->took, elapsed_ns);
 	if (act == ACT_AGAIN)
 		doing_set(r, DOING_READY);
 	return act;

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/item.h"
 #include "engine/by.h"
+#include "engine/fault.h"
 #include "engine/swap.h"
 #include "plan/plan.h"
 #include "queue/queue.h"
@@ -90,11 +91,10 @@ struct input {
 	bool unwanted; /* [replica] the stage asks for nothing of it now */
 	struct {
 		bool told, unwanted;
-	} aside;             /* [replica] as the state knows it that a swap has put aside */
-	unsigned version;    /* [replica] the bit of the last take */
-	struct cut *slot[2]; /* by version bit: see swap.h */
-	size_t undone;       /* [replica] processed, output not yet published */
-	size_t undead;       /* [replica] of them, those that went to the dead-letter queue */
+	} aside; /* [replica] as the state knows it that a swap has put aside */
+	_Atomic(struct cut *) slot[2]; /* [control] by version bit: see swap.h */
+	size_t undone;                 /* [replica] processed, output not yet published */
+	size_t undead; /* [replica] of them, those that went to the dead-letter queue */
 	/* ledger: [replica] writes, relaxed; others read a snapshot */
 	_Atomic uint64_t taken, done, dead, abandoned;
 };
@@ -193,6 +193,8 @@ struct replica {
 	uv_poll_t *poll;      /* [control] */
 
 	size_t batch_size; /* [replica] how many to take, so that it lasts the budget */
+	int64_t begun_ns;               /* [replica] this activation */
+	size_t took;                    /* [replica] items in it */
 	_Atomic uint32_t activation_ns; /* [replica] how long one lasts, a moving average */
 	_Atomic int doing;              /* enum doing, for explain; [replica] writes */
 	_Atomic uint64_t activations, busy_ns, emitted, failed, skipped, retried;
@@ -537,6 +539,17 @@ static inline void doing_set(struct replica *r, enum doing what)
 {
 	/* relaxed: for explain only */
 	atomic_store_explicit(&r->doing, (int)what, memory_order_relaxed);
+}
+
+/* After a take: which code its items are for. One load and one compare when nothing is swapped. */
+static inline void swap_taken(struct replica *r, const struct input *in, unsigned version)
+{
+	struct cut *cut = atomic_load_explicit(
+		(_Atomic(struct cut *) *)(uintptr_t)&in->slot[version], memory_order_acquire);
+	/* SW16 */
+
+	if (cut != r->swap.cut && !LEFT_OUT(FAULT_BIT))
+		swap_pass(r, cut);
 }
 
 static inline struct replica *replica_of(struct pc_stage *st)

@@ -110,30 +110,37 @@ static bool stopped_hard(const struct replica *r)
 static void each(struct replica *r, struct input *in, struct item **items, size_t n)
 {
 	const struct pc_stage_desc *desc = r->build->desc;
-	size_t stride = r->batch_size > 16 ? 16 : 1;
-	int64_t until = n > 1 ? clock_now_ns() + ENGINE_BUDGET_NS : 0;
-	size_t i = 0;
+	int (*process)(struct pc_stage *, void *, struct pc_item *) = desc->process;
+	bool own_thread = r->stage->plan->own_thread;
+	/* A batch should last the budget: looking at the clock at its quarters is enough. */
+	size_t stride = own_thread || r->batch_size < 8 ? 1 : r->batch_size / 4;
+	int64_t until = n > 1 ? r->begun_ns + ENGINE_BUDGET_NS : 0;
+	size_t i = 0, look = stride;
 
 	while (i < n) {
-		struct item *item = items[i];
+		struct item *item = items[i++];
 		unsigned tries = 0;
 		int rc;
 
 		do {
 			r->current = item;
 			r->passed = false;
-			rc = desc->process(&r->pub, r->state, &item->pub);
+			rc = process(&r->pub, r->state, &item->pub);
 		} while (rc < 0 && !item_failed(r, in, item, rc, &tries));
-		i++;
 		if (rc >= 0)
 			item_finished(r, in, item);
 		if (rc == PC_END)
 			r->phase = PHASE_LAST;
-		if (r->phase == PHASE_LAST || stopped_hard(r))
+		if (r->phase == PHASE_LAST)
 			break;
-		if (i < n && r->stage->plan->own_thread) {
+		if (i < look)
+			continue;
+		look += stride;
+		if (stopped_hard(r))
+			break;
+		if (own_thread) {
 			output_flush(r); /* the next item may block for ever */
-		} else if (i < n && i % stride == 0 && clock_now_ns() > until) {
+		} else if (i < n && clock_now_ns() > until) {
 			output_flush(r);
 			until = clock_now_ns() + ENGINE_BUDGET_NS;
 		}
