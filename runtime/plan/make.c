@@ -9,8 +9,8 @@ static bool steps(struct make *m)
 	if (!plan_names(m) || !plan_stages(m) || !plan_queues_declare(m) || !plan_wires(m) ||
 	    !plan_queues(m) || !plan_shared(m))
 		return false;
-	return plan_flow(m) && plan_cycles(m) && plan_types(m) && plan_joins(m) &&
-	       plan_order(m);
+	return plan_flow(m) && plan_cycles(m) && plan_diamonds(m) && plan_types(m) &&
+	       plan_joins(m) && plan_order(m);
 }
 
 /* What the parser could make no statement of. Each statement that it understood in part is there,

@@ -8,7 +8,8 @@
  *   stages.c   stages: plugin (plugins.c), parameters (params.c), attributes (attr.c, attrs.c)
  *   wiring.c   arrows into queues and ports (ports.c, links.c)
  *   queues.c   queues: attributes, their writers and readers, and their names
- *   flow.c     what is not wired, what nothing reaches (cycles.c: circles of arrows)
+ *   flow.c     what is not wired, what nothing reaches
+ *   cycles.c   arrows that lead back (diamonds.c: that part and meet again)
  *   types.c    what flows through each port, and whether it fits
  *   joins.c    what each join waits for
  *   order.c    joins that can never pass (circle.c)
@@ -193,9 +194,10 @@ void plan_queue_attrs_set(struct plan_queue *q, struct plan_queue_draft *draft,
 bool plan_queues_declare(struct make *m);
 bool plan_queues(struct make *m);
 
-/* flow.c, cycles.c, types.c, joins.c, order.c, shared.c */
+/* flow.c, cycles.c, diamonds.c, types.c, joins.c, order.c, shared.c */
 bool plan_flow(struct make *m);
 bool plan_cycles(struct make *m);
+bool plan_diamonds(struct make *m);
 bool plan_types(struct make *m);
 bool plan_joins(struct make *m);
 bool plan_order(struct make *m);
