@@ -53,12 +53,12 @@ LC_ALL=C sort out >got
 same 'two writers' got expected
 
 # A program that neither reads nor ends is ended with the graph, its children too.
-"$PCRUN" -e 'gen(count=1) -> exec("sleep 600 & echo $! >child; echo started; wait") -> print' >out 2>err &
+"$PCRUN" -e 'gen(count=1) -> exec("sleep 600 & echo $! >child; echo started; wait") -> print' >said 2>err &
 for _ in $(seq 1 500); do
-	[ ! -s out ] || break
+	[ ! -s said ] || break
 	sleep 0.02
 done
-same_text 'a program that would go on' out started
+same_text 'a program that would go on' said started
 kill -TERM $!
 sleep 0.3
 kill -TERM $!

@@ -92,6 +92,7 @@ is 'tickets: 60 runs, nobody oversells' "$wrong" 0
 wrong=0
 for i in $(seq 1 40); do
 	echo '{"count": 1000}' >db.txt
+	: >out
 	"$PCRUN" "$graphs/tickets.txt" -D pace=0 -D buyers=40 >out 2>err &
 	pid=$!
 	sleep "0.0$((i % 10))$((i / 10))"
