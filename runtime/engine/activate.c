@@ -227,6 +227,8 @@ static enum act step(struct replica *r)
 	count_add(&r->activations, 1);
 	if (cut != r->swap.cut && r->phase < PHASE_LAST)
 		swap_pass(r, cut);
+	if (cut != r->swap.cut && stop != STOP_HARD && r->phase < PHASE_LAST)
+		return ACT_SLEEP; /* the replicas of the stage rest before a cut */
 	if (r->phase == PHASE_HELD) {
 		if (stop != STOP_NONE)
 			return end(r);

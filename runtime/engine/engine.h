@@ -193,8 +193,8 @@ struct replica {
 	uv_poll_t *poll;      /* [control] */
 
 	size_t batch_size; /* [replica] how many to take, so that it lasts the budget */
-	int64_t begun_ns;               /* [replica] this activation */
-	size_t took;                    /* [replica] items in it */
+	int64_t begun_ns;  /* [replica] this activation */
+	size_t took;       /* [replica] items in it */
 	_Atomic uint32_t activation_ns; /* [replica] how long one lasts, a moving average */
 	_Atomic int doing;              /* enum doing, for explain; [replica] writes */
 	_Atomic uint64_t activations, busy_ns, emitted, failed, skipped, retried;
@@ -542,11 +542,10 @@ static inline void doing_set(struct replica *r, enum doing what)
 }
 
 /* After a take: which code its items are for. One load and one compare when nothing is swapped. */
-static inline void swap_taken(struct replica *r, const struct input *in, unsigned version)
+static inline void swap_taken(struct replica *r, struct input *in, unsigned version)
 {
-	struct cut *cut = atomic_load_explicit(
-		(_Atomic(struct cut *) *)(uintptr_t)&in->slot[version], memory_order_acquire);
-	/* SW16 */
+	struct cut *cut =
+		atomic_load_explicit(&in->slot[version], memory_order_acquire); /* SW16 */
 
 	if (cut != r->swap.cut && !LEFT_OUT(FAULT_BIT))
 		swap_pass(r, cut);

@@ -8,7 +8,6 @@
  * the model.
  */
 #include "engine/engine.h"
-#include "engine/fault.h"
 
 #include "base/error.h"
 #include "base/value.h"

@@ -174,6 +174,7 @@ int swap_make_cuts(struct cut **ret, struct stage *s, struct build *to, unsigned
 	if (rc)
 		goto fail;
 	cut->way = cut->routes->way;
+	cut->rests = cut->way == WAY_MIGRATE;
 	chain = chain && (cut->way == WAY_ADOPT || cut->way == WAY_MAP);
 	cut->new_chain = !chain;
 	if (!make_passages(cut) || !make_back(s, cut, chain ? s->swap.fallback : from)) {

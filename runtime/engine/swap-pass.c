@@ -8,17 +8,15 @@
  * thread, which may be a system call) is put off to the end of the activation: swap_tell().
  */
 #include "engine/engine.h"
-#include "engine/fault.h"
 
 #include "base/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_bad(const struct build *b)
+static bool is_bad(struct build *b)
 {
-	return atomic_load_explicit((_Atomic bool *)(uintptr_t)&b->bad, memory_order_acquire);
-	/* SW9 */
+	return atomic_load_explicit(&b->bad, memory_order_acquire); /* SW9 */
 }
 
 static const struct route *route_from(const struct cut *cut, const struct build *from)
@@ -119,6 +117,8 @@ static bool migrate(struct replica *r, const struct route *route, struct passage
 	const struct pc_stage_desc *old = route->from->desc, *new = route->to->desc;
 	int rc;
 
+	doing_set(r, DOING_CALLBACK);
+
 	copy_all(route->copies, route->n_copies, r->state, p->fresh);
 	rc = new->migrate(&r->pub, old->state_version, r->state, old->state_size, p->fresh);
 	output_discard(r);
@@ -142,14 +142,11 @@ static bool go_forward(struct replica *r, const struct cut *cut, struct passage 
 			return false;
 		copy_all(route->copies, route->n_copies, r->state, p->fresh);
 		break;
-	case WAY_MIGRATE:
-		if (!migrate(r, route, p))
-			return false;
-		break;
 	case WAY_FRESH:
 		forget_inputs(r);
 		break;
 	case WAY_ADOPT:
+	case WAY_MIGRATE: /* done while it rested */
 	case WAY_ASIDE:
 		break;
 	}
@@ -212,6 +209,15 @@ static uint64_t handled(const struct replica *r)
 	return n;
 }
 
+static uint64_t emitted(const struct replica *r)
+{
+	uint64_t n = count_read(&r->emitted);
+
+	for (uint32_t i = 0; i < r->n_outputs; i++)
+		n += r->outputs[i].n; /* not counted before all of it is in the queues */
+	return n;
+}
+
 static void become(struct replica *r, struct build *b, struct passage *p)
 {
 	uint64_t now = handled(r);
@@ -252,14 +258,35 @@ static void cross(struct replica *r, const struct cut *cut, struct passage *p)
 	show(r, p);
 }
 
+/* True: it rests, until all have migrated. */
+static bool rests(struct replica *r, struct cut *cut, struct passage *p)
+{
+	if (atomic_load_explicit(&cut->go, memory_order_acquire) == GO_ON) /* SW18 */
+		return false;
+	if (p->rested)
+		return true;
+	p->rested = true;
+	if (!migrate(r, cut->routes, p))
+		atomic_store_explicit(&p->fell, true, memory_order_release); /* SW3 */
+	atomic_store_explicit(&p->resting, true, memory_order_release);      /* SW3 */
+	control_post(r->engine, &r->swapped);
+	return true;
+}
+
 void swap_pass(struct replica *r, struct cut *cut)
 {
-	struct passage *p = &cut->passages[r->pub.replica];
-	int64_t begun = clock_now_ns();
-	bool here = r->build == cut->to;
+	struct passage *p;
+	int64_t begun;
+	bool here;
 
-	if (r->swap.generation >= cut->generation)
+	/* Of several inputs one may still have the bit, and the slot, of before. */
+	if (!cut || r->swap.generation >= cut->generation)
 		return;
+	begun = clock_now_ns();
+	p = &cut->passages[r->pub.replica];
+	if (cut->rests && rests(r, cut, p))
+		return;
+	here = r->build == cut->to;
 	if (here) {
 		/* back already, on its own account; it may still have something aside */
 		p->now = (struct instance){r->build, r->state};
@@ -279,23 +306,13 @@ void swap_pass(struct replica *r, struct cut *cut)
 	r->swap.passage = p;
 	r->swap.snapped = false;
 	r->swap.untold = true;
-	p->emitted = count_read(&r->emitted);
+	p->emitted = emitted(r);
 	p->pause_ns = clock_now_ns() - begun;
 	/* When the activation may last, the control thread is told at once. */
 	if (r->has_thread ||
 	    /* relaxed: an estimate */
 	    atomic_load_explicit(&r->activation_ns, memory_order_relaxed) > PC_MS)
 		swap_tell(r);
-}
-
-/* A take came with another version bit than the last one from this input. */
-void swap_taken(struct replica *r, struct input *in, unsigned version)
-{
-	struct cut *cut = in->slot[version];
-
-	in->version = version;
-	if (cut && !LEFT_OUT(FAULT_BIT))
-		swap_pass(r, cut);
 }
 
 void swap_tell(struct replica *r)

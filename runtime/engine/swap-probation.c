@@ -16,7 +16,6 @@
  * `bond` decides between that and a failure, by one exchange.
  */
 #include "engine/engine.h"
-#include "engine/fault.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -14,7 +14,6 @@
  * 3 and 4 wait, so they are done in the pool, for all builds that have gathered meanwhile.
  */
 #include "engine/engine.h"
-#include "engine/fault.h"
 
 #include "queue/rcu.h"
 

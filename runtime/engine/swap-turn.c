@@ -66,6 +66,14 @@ static void say_live(const struct stage *s, const struct cut *cut)
 	           us(r->pause_worst_ns), cut->n_passages);
 }
 
+static bool any_fell(const struct cut *cut)
+{
+	for (uint32_t i = 0; i < cut->n_passages; i++)
+		if (has(&cut->passages[i].fell))
+			return true;
+	return false;
+}
+
 /* The first reason that a replica gave. */
 static const char *why(const struct cut *cut, bool *ret_as_left)
 {
@@ -160,13 +168,25 @@ static void answer_timeout(struct stage *s)
 	answer(s, &s->swap.answering, PC_TIMEOUT, error);
 }
 
+static bool is_resting(const struct stage *s)
+{
+	const struct cut *cut = s->swap.cut;
+
+	/* relaxed: this thread writes it */
+	return s->swap.in_flight && cut->rests && !cut->failed &&
+	       atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&cut->go,
+	                            memory_order_relaxed) == GO_WAIT;
+}
+
 /* What time brings. */
 static void look_at_time(struct stage *s, int64_t now)
 {
 	const struct swap_request *r = s->swap.answering;
 
 	if (r && now >= r->until_ns) {
-		if (s->swap.in_flight)
+		if (is_resting(s))
+			swap_go(s, false); /* the others must not rest for ever */
+		else if (s->swap.in_flight)
 			answer_timeout(s);
 		else
 			answer(s, &s->swap.answering, PC_OK, NULL);
@@ -181,25 +201,37 @@ static void look_at_time(struct stage *s, int64_t now)
 
 /* ---------------------------------------------------------------------- looking after it --- */
 
-static bool all(const struct stage *s, bool trusted)
+enum what { RESTING, PASSED, TRUSTED };
+
+static bool all(const struct stage *s, enum what what)
 {
 	const struct cut *cut = s->swap.cut;
 
 	for (uint32_t i = 0; i < cut->n_passages; i++) {
 		const struct passage *p = &cut->passages[i];
+		const _Atomic bool *flag = what == RESTING  ? &p->resting
+		                           : what == PASSED ? &p->passed
+		                                            : &p->trusted;
 
-		if (!has(trusted ? &p->trusted : &p->passed) && !s->replicas[i].reported)
+		if (!has(flag) && !s->replicas[i].reported)
 			return false;
 	}
 	return true;
 }
 
-static bool any_fell(const struct cut *cut)
+/* Nothing was run on the new code. */
+static void say_failed(const struct stage *s, struct pc_error **err)
 {
-	for (uint32_t i = 0; i < cut->n_passages; i++)
-		if (has(&cut->passages[i].fell))
-			return true;
-	return false;
+	const struct cut *cut = s->swap.cut;
+	bool as_left;
+
+	if (any_fell(cut))
+		error_set(err, PC_WRONG, "its migrate() failed: %s", why(cut, &as_left));
+	else
+		error_set(err, PC_WRONG, "not all replicas came to rest in time");
+	error_add(err, "stage '%s': v%u is refused, v%u keeps running", s->plan->name,
+	          cut->to->number, cut->from->number);
+	engine_log(s->engine, PC_WARN, s->plan->name, "%s", pc_error_text(*err));
 }
 
 static void complete(struct stage *s)
@@ -210,10 +242,12 @@ static void complete(struct stage *s)
 
 	if (cut->is_back)
 		say_reversed(s, &error);
+	else if (cut->failed)
+		say_failed(s, &error);
 	swap_complete(s);
 	measure(cut, &s->swap.report);
-	if (cut->is_back) {
-		answer(s, &s->swap.answering, PC_ERROR, error);
+	if (error) {
+		answer(s, &s->swap.answering, pc_error_code(error), error);
 		return;
 	}
 	say_live(s, cut);
@@ -272,15 +306,20 @@ static bool look(struct stage *s, int64_t now)
 		answer_pending(s, PC_STOPPED, "the stage has ended");
 		return false;
 	}
-	if (cut && !cut->is_back && !cut->turned && any_fell(cut)) {
+	if (is_resting(s) && all(s, RESTING)) {
+		swap_go(s, !any_fell(cut));
+		news = true;
+	}
+	if (cut && !cut->is_back && !cut->turned && !is_resting(s) && !cut->failed &&
+	    any_fell(cut)) {
 		swap_reverse(s);
 		news = true;
 	}
-	if (s->swap.in_flight && all(s, false)) {
+	if (s->swap.in_flight && all(s, PASSED)) {
 		complete(s);
 		news = true;
 	}
-	if (!s->swap.in_flight && !s->swap.settled && all(s, true)) {
+	if (!s->swap.in_flight && !s->swap.settled && all(s, TRUSTED)) {
 		swap_set_aside_free(s);
 		answer(s, &s->swap.answering, PC_OK, NULL);
 	}

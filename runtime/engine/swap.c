@@ -65,7 +65,7 @@ static void for_each_input(struct stage *s,
 
 static void fill_slot(struct input *in, unsigned version, struct cut *cut)
 {
-	in->slot[!version] = cut;
+	atomic_store_explicit(&in->slot[!version], cut, memory_order_release); /* SW15 */
 }
 
 /* A queue of several replicas, or ports, is flipped once. */
@@ -94,27 +94,57 @@ static void kick(struct replica *r)
 		eventfd_write(fd, 1);
 }
 
+static bool is_blocking_source(const struct stage *s)
+{
+	return s->desc->n_inputs == 0 && s->plan->own_thread;
+}
+
+static void notify(struct stage *s)
+{
+	for (uint32_t i = 0; i < s->plan->replicas; i++)
+		if (!s->replicas[i].reported)
+			task_notify(&s->replicas[i]);
+}
+
 static void flip(struct stage *s, struct cut *cut)
 {
-	bool source = s->desc->n_inputs == 0;
+	cut->position = s->desc->n_inputs ? UINT64_MAX : 0;
+	for_each_input(s, fill_slot, cut);
+	for_each_input(s, flip_place, cut);
+}
 
+/* From here on the replicas know of it. */
+static void launch(struct stage *s, struct cut *cut)
+{
 	cut->generation = ++s->engine->swap.generations;
 	cut->begun_ns = clock_now_ns();
-	cut->position = source ? 0 : UINT64_MAX;
 	cut->older = s->swap.cut;
 	s->swap.cut = cut;
 	s->swap.in_flight = true;
 	swap_choose_victims(s, cut);
-	for_each_input(s, fill_slot, cut);
-	for_each_input(s, flip_place, cut);
+	if (!cut->rests)
+		flip(s, cut);
 	/* Before the target: whoever passes takes its kick back. */
-	for (uint32_t i = 0; i < s->plan->replicas && source && s->plan->own_thread; i++)
+	for (uint32_t i = 0; i < s->plan->replicas && is_blocking_source(s); i++)
 		kick(&s->replicas[i]);
 	atomic_store_explicit(&s->swap.target, cut, memory_order_release); /* SW1 */
-	for (uint32_t i = 0; i < s->plan->replicas; i++)
-		if (!s->replicas[i].reported)
-			task_notify(&s->replicas[i]);
+	notify(s);
 	swap_activate(s);
+}
+
+void swap_go(struct stage *s, bool on)
+{
+	struct cut *cut = s->swap.cut;
+
+	if (on) {
+		flip(s, cut);
+	} else {
+		cut->failed = true;
+		/* relaxed: told by `go`; this thread alone sets it while they rest */
+		atomic_store_explicit(&cut->to->bad, true, memory_order_relaxed);
+	}
+	atomic_store_explicit(&cut->go, GO_ON, memory_order_release); /* SW17 */
+	notify(s);
 }
 
 static void set_settled(struct stage *s)
@@ -204,7 +234,7 @@ int swap_begin(struct stage *s, struct swap_offer *offer, unsigned how,
 		s->swap.fallback = s->swap.current;
 		s->swap.settled = false;
 	}
-	flip(s, cut);
+	launch(s, cut);
 	return PC_OK;
 }
 
@@ -215,12 +245,7 @@ void swap_reverse(struct stage *s)
 	struct cut *cut = s->swap.cut;
 
 	cut->turned = true;
-	flip(s, cut->back);
-}
-
-static void normalise(struct input *in, unsigned version, struct cut *cut)
-{
-	in->slot[!version] = cut;
+	launch(s, cut->back);
 }
 
 void swap_complete(struct stage *s)
@@ -228,13 +253,14 @@ void swap_complete(struct stage *s)
 	struct cut *cut = s->swap.cut, *older = cut->older;
 
 	s->swap.in_flight = false;
-	s->swap.current = cut->to;
+	s->swap.current = cut->failed ? cut->from : cut->to;
 	cut->done_ns = clock_now_ns();
-	for_each_input(s, normalise, cut);
+	for_each_input(s, fill_slot, cut); /* now both: the bit may mean another stage's cut */
 	/* relaxed, all: figures */
-	atomic_store_explicit(&s->swap.shown, cut->to->number, memory_order_relaxed);
-	atomic_fetch_add_explicit(cut->is_back ? &s->swap.reversed : &s->swap.cuts, 1,
-	                          memory_order_relaxed); /* relaxed: as above */
+	atomic_store_explicit(&s->swap.shown, s->swap.current->number, memory_order_relaxed);
+	atomic_fetch_add_explicit(cut->is_back || cut->failed ? &s->swap.reversed
+	                                                      : &s->swap.cuts,
+	                          1, memory_order_relaxed); /* relaxed: as above */
 	for (uint32_t i = 0; i < cut->n_passages; i++) {
 		swap_drop(&s->replicas[i], &cut->passages[i].dropped[0]);
 		swap_drop(&s->replicas[i], &cut->passages[i].dropped[1]);
@@ -248,7 +274,7 @@ void swap_complete(struct stage *s)
 		swap_cut_free(older);
 		older = next;
 	}
-	if (cut->is_back) {
+	if (cut->is_back || cut->failed) {
 		set_settled(s);
 		s->swap.fallback = NULL;
 	}
@@ -307,8 +333,11 @@ static void wait_for_callbacks(const struct engine *e)
 		struct build *b =
 			atomic_load_explicit(&e->stages[i].swap.builds, memory_order_relaxed);
 
-		for (; b; b = atomic_load_explicit(&b->older, memory_order_relaxed)) /* so */
+		while (b) {
 			rcu = rcu || b->rcu;
+			/* relaxed: as above */
+			b = atomic_load_explicit(&b->older, memory_order_relaxed);
+		}
 	}
 	if (rcu)
 		urcu_memb_barrier();

@@ -26,6 +26,12 @@
  * is told after that, so that replicas without items pass the cut, too. A source has no queue: it
  * passes between two calls of produce().
  *
+ * migrate() is the author's code and may fail, and what it has done can not be undone by name. So
+ * for such a cut all replicas rest first, each at its own item boundary and without an item in
+ * hand; each migrates into a fresh state beside the old one; and only when all have succeeded the
+ * bit is flipped. Otherwise they go on as if nothing had been. That is the one case in which the
+ * replicas of a stage wait for each other.
+ *
  * The way back. Each cut is made together with the cut that undoes it, so that going back needs
  * no memory and can not fail. A replica whose item fails on probation undoes it for itself at
  * once, gives the item to the old code, and the control thread sends the others after it.
@@ -36,15 +42,17 @@
  *
  * Pairs
  *   SW1 flip: release target -> SW2 swap_pending, swap_due: acquire target    the cut, and all in it
- *   SW3 told, trusted, fell: release passed, trusted, fell -> SW4 has: acquire them    what the replica did
+ *   SW3 told, trusted, fell, resting: release each -> SW4 has: acquire each    what the replica did
  *   SW5 pass: seq_cst instance -> SW6 swap_stopped: seq_cst instance    either the one who stops
  *       sees the new instance, or the replica sees the stop (SW7 kick)
  *   SW8 fall: release bad -> SW9 is_bad: acquire bad      why the build is bad
  *   SW10 tie: acq_rel bond -> itself                      who may turn back
  *   SW11 list_build: release builds, older -> SW12 pc_graph_build: acquire builds, older    a build's fields
  *   SW13 swap_ask: release asked -> SW14 swap_turn: acq_rel asked    that there is a request
- *   The slots need none: they are written before the flip and read after a take with its bit (S2
- *   of queue/layout.h).
+ *   SW17 swap_go: release go -> SW18 rests: acquire go    that all have migrated; the flip
+ *   SW15 fill_slot: release slot -> SW16 swap_taken: acquire slot    the cut. (The flip orders it
+ *       already, S2 of queue/layout.h; but a reversal writes the slot of the bit before, which a
+ *       replica may be looking at: it may then pass a little early)
  */
 #ifndef ENGINE_SWAP_H
 #define ENGINE_SWAP_H
@@ -179,11 +187,16 @@ struct passage {
 	int64_t pause_ns;
 	uint64_t emitted; /* by the replica until then */
 	char *why;        /* it stayed, or fell: the reason that its code gave, or NULL */
+	bool rested;      /* [replica] it has come to rest, and tried to migrate */
 	bool as_left;     /* it fell, and its state could not be put back to before the item */
+	_Atomic bool resting;
 	_Atomic bool passed;
 	_Atomic bool trusted; /* its probation is over */
 	_Atomic bool fell;    /* it stayed on the old build, or went back to it */
 };
+
+/* Whether replicas that rest before a cut may go on. */
+enum go { GO_WAIT, GO_ON };
 
 /* Who may still reverse a cut whose way back forgets what happened since (WAY_ASIDE). */
 enum bond { BOND_NONE, BOND_TIED, BOND_BACK };
@@ -198,11 +211,14 @@ struct cut {
 	struct cut *back;     /* undoes it; NULL in one that undoes */
 	bool is_back;         /* it undoes another */
 	bool turned;          /* [control] `back` has begun */
+	bool rests;           /* replicas rest before it: see go */
+	bool failed;          /* [control] while they did: all stay where they are */
 	bool forgets;         /* the way back is WAY_ASIDE: see bond */
 	bool closes;          /* undoing: the states that are left have been opened */
 	bool new_chain;       /* what replicas have aside belongs to an older story: drop it */
 	struct build
 		*victims[SWAP_VICTIMS]; /* unloaded after it unless states point into them */
+	_Atomic uint32_t go;            /* enum go */
 	_Atomic uint32_t bond;          /* enum bond */
 	uint64_t position;              /* of the first queue; sources: items emitted */
 	int64_t begun_ns, done_ns;
@@ -341,6 +357,7 @@ void swap_destroy(struct engine *e);         /* after the end */
  * the offer. ret_report: decided so far. */
 int swap_begin(struct stage *s, struct swap_offer *offer, unsigned how,
                struct swap_report *ret_report, struct pc_error **err);
+void swap_go(struct stage *s, bool on); /* all rest: pass the cut, or go on as before */
 void swap_reverse(struct stage *s);
 void swap_complete(struct stage *s);
 void swap_set_aside_free(struct stage *s);
@@ -373,7 +390,6 @@ void swap_route_free(struct route *routes);
 
 /* swap-pass.c, [replica] */
 void swap_pass(struct replica *r, struct cut *cut);
-void swap_taken(struct replica *r, struct input *in, unsigned version);
 void swap_tell(struct replica *r);
 void swap_go_back(struct replica *r);
 

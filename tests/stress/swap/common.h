@@ -1,0 +1,112 @@
+/* stress/swap/common.h: what the hot-swap stress programs share: numbered items, numbered code.
+ *
+ * A line is  source -> q0 -> mid -> q1 -> sink  (mid may be left out). Every build of a stage is a
+ * `code`: a descriptor of its own whose callbacks write the code's number into each item. The sink
+ * marks each item in a bitmap and notes, per number, the first and the last item: so at the end a
+ * lost item, a doubled one, and an item on the wrong side of an announced cut are all seen, for
+ * any number of replicas. Plain programs that print TAP, so that they run under ThreadSanitizer.
+ * Main thread, but for the callbacks. */
+#ifndef STRESS_SWAP_COMMON_H
+#define STRESS_SWAP_COMMON_H
+
+#include "../engine/graph.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NUMBERS_MAX (1u << 20)
+
+enum role { SOURCE, MID, SINK, N_ROLES };
+
+/* One build of a stage's code. */
+struct code {
+	struct pc_stage_desc desc; /* first */
+	enum role role;
+	uint32_t number;
+	_Atomic bool released;
+	struct code *next;
+};
+
+struct number {
+	uint64_t source, value;
+	uint64_t check;      /* of the two */
+	uint64_t made, done; /* numbers of the code that made it, and that passed it on */
+};
+
+/* State of every role; all builds of a role have the same, unless a test changes it. */
+struct counter {
+	uint64_t n;     /* source: items to make; 0: until told */
+	uint64_t batch; /* source: items per call */
+	uint64_t spin;  /* work per item */
+	uint64_t sleep_ns;
+	uint64_t fail_from, fail_n; /* items that fail on a code with an odd number; 0: none */
+	uint64_t count;             /* handled */
+	uint64_t next;              /* source */
+};
+
+/* What was seen of the items that codes of a role handled. */
+struct track {
+	uint64_t *min, *max, *count; /* per number */
+};
+
+struct line {
+	struct graph g;
+	struct plan_stage *stage[N_ROLES];
+	struct plan_queue *q[2];
+	struct track track[N_ROLES];
+	uint8_t *marks;
+	uint64_t n_marks;
+	uint32_t numbers[N_ROLES]; /* given so far */
+	uint64_t *cuts[N_ROLES];   /* per number: the announced first item */
+	uint32_t *cut_numbers[N_ROLES], n_cuts[N_ROLES];
+	struct code *codes;
+	/* the sink writes, after the end read */
+	_Atomic uint64_t seen;
+	uint64_t doubled, broken;
+	_Atomic uint64_t closed_count[N_ROLES]; /* sum of the states' counts at close() */
+	_Atomic uint32_t opened, closed, stale; /* calls; calls of released code */
+	_Atomic bool enough;                    /* sources end */
+	uint64_t at_least;                      /* items before they do */
+};
+
+struct line_shape {
+	const char *what;
+	bool no_mid, blocking[N_ROLES], batch, ordered, section;
+	const char *by;
+	uint32_t sources, mids, capacity, workers;
+	struct counter source, mid, sink;
+	void (*tune)(struct code *mid); /* another first build … */
+	const void *mid_state;          /* … with another state */
+};
+
+extern struct line *line; /* the one that runs */
+
+void line_make(const struct line_shape *shape);
+int line_start(unsigned workers);
+/* Ends the sources and waits. */
+int line_end(void);
+/* Everything arrived once, everything ran on the right code: prints why not. */
+bool line_check(enum role role, bool exact);
+void line_free(void);
+
+struct code *code_new(enum role role, bool blocking, bool batch);
+struct swap_offer code_offer(struct code *code);
+/* swap_ask() with a new code of the role, and the cut noted. */
+int line_swap(enum role role, unsigned how, struct swap_report *ret);
+int line_swap_code(struct code *code, unsigned how, struct swap_report *ret,
+                   struct pc_error **err);
+uint32_t line_stage(enum role role);
+uint64_t line_seen(void);
+/* Until the sink has seen that many more. */
+void line_flow(uint64_t items);
+const char *line_log(void); /* everything that was logged */
+void line_log_clear(void);
+
+/* TAP */
+void report(bool ok, const char *what);
+int tap_end(void);
+extern int64_t probation_ns; /* that line_swap() waits for */
+
+#endif
