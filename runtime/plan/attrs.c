@@ -171,6 +171,21 @@ static void on_error(struct make *m, struct plan_stage *s, struct plan_draft *d,
 	}
 }
 
+/* The part of an item that chooses the replica. */
+static void by(struct make *m, struct plan_stage *s, struct plan_draft *d,
+               const struct lang_attr *a)
+{
+	uint64_t field;
+
+	d->by_span = a->name.span;
+	if (a->value.text && (strcmp(a->value.text, "item") == 0 ||
+	                      (value_u64(a->value.text, a->value.size, &field) == VALUE_OK &&
+	                       field >= 1 && field <= 1000000)))
+		s->by = arena_text(&m->plan->arena, a->value.text, a->value.size);
+	else
+		plan_attr_error(m, a, "'item' or the number of a field from 1 to 1000000");
+}
+
 static bool apply(struct make *m, struct plan_stage *s, struct plan_draft *d,
                   const struct lang_attr *a)
 {
@@ -185,8 +200,7 @@ static bool apply(struct make *m, struct plan_stage *s, struct plan_draft *d,
 		s->ordered = plan_attr_is_flag(m, a);
 		break;
 	case BY:
-		if (plan_attr_has_value(m, a, "the name of a field"))
-			s->by = arena_text(&m->plan->arena, a->value.text, a->value.size);
+		by(m, s, d, a);
 		break;
 	case DAEMON:
 		plan_attr_is_flag(m, a);
@@ -233,6 +247,9 @@ static void check_together(struct make *m, struct plan_stage *s, struct plan_dra
 		s->until = PLAN_NONE;
 	else if (s->until == PLAN_NONE)
 		s->until = PLAN_JOIN_END;
+	if (s->by && s->desc && s->desc->n_inputs == 0)
+		diag_error(m->diags, d->by_span, "'%s' takes no items that 'by' could look at",
+		           s->desc->name);
 	if (s->on_error == PLAN_DEAD && s->desc && s->desc->n_inputs == 0)
 		diag_error(m->diags, d->on_error_span,
 		           "'%s' takes no items, so that none can be put aside", s->desc->name);

@@ -2,7 +2,8 @@
  *
  * Called by plan_make() on the control thread when all arrows have been followed: ports and queues
  * that nothing is wired to, stages that no producer leads to, and stages that daemons alone feed:
- * a daemon never says that it has ended, so that these never would either. When lines of the text
+ * a daemon never says that it has ended, so that these never would either; and stages with by=
+ * that share a queue. When lines of the text
  * were lost to other mistakes, what is missing may have stood there, and nothing is said of it. */
 #include "plan/make.h"
 
@@ -138,6 +139,28 @@ static bool check_reach(struct make *m)
 	return true;
 }
 
+/* by= gives each replica its own part of the queue: no other stage can take from that, too. */
+static void check_by(struct make *m, uint32_t stage)
+{
+	struct plan *plan = m->plan;
+	const struct plan_stage *s = &plan->stages[stage];
+	struct diag *e;
+
+	for (uint32_t i = 0; s->by && s->desc && i < s->desc->n_inputs; i++) {
+		uint32_t queue = s->inputs[i].queue, other;
+
+		if (queue == PLAN_NONE || plan->queues[queue].n_readers < 2)
+			continue;
+		other = plan->queues[queue].readers[plan->queues[queue].readers[0] == stage];
+		e = diag_error(m->diags, m->drafts[stage].by_span,
+		               "'%s' has by=, so that no other stage can take from its queue",
+		               s->name);
+		diag_note(m->diags, e, plan->stages[other].span, "'%s' takes from it, too",
+		          plan->stages[other].name);
+		return;
+	}
+}
+
 /* Whether all that write the queue are daemons. */
 static bool only_daemons(const struct plan *plan, const struct plan_queue *q)
 {
@@ -181,6 +204,7 @@ bool plan_flow(struct make *m)
 	for (i = 0; i < plan->n_stages; i++) {
 		if (!m->lost_arrows)
 			check_ports(m, i);
+		check_by(m, i);
 		check_end(m, i);
 	}
 	for (i = 0; i < plan->n_queues && !m->lost_arrows; i++)

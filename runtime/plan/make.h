@@ -59,7 +59,7 @@ struct plan_draft {
 	struct plan_plugin *plugin;
 	struct plan_port *in, *out;
 	uint32_t mark; /* the last queue that was counted for it, plus 1 */
-	struct diag_span start_span, until_span, daemon_span, on_error_span;
+	struct diag_span start_span, until_span, daemon_span, on_error_span, by_span;
 };
 
 /* A port written to or read from a queue, by an arrow. */

@@ -10,7 +10,7 @@ Test(attrs, all_of_a_stage)
 	           "queue d\n"
 	           "join j after src\n"
 	           "stage src = numbers()\n"
-	           "stage a = swallow() replicas=4 ordered by=key thread=own critical "
+	           "stage a = swallow() replicas=4 ordered by=2 thread=own critical "
 	           "on_error=retry=3\n"
 	           "stage b = swallow() daemon critical=money on_error=skip\n"
 	           "stage c = swallow() daemon until=j start=j critical=money on_error=dead=d\n"
@@ -24,7 +24,7 @@ Test(attrs, all_of_a_stage)
 	cr_expect(s[0].section == PLAN_NONE && !s[0].own_thread && s[0].on_error == PLAN_FAIL);
 	cr_expect(s[0].dead_queue == PLAN_NONE);
 	cr_expect(s[1].replicas == 4 && s[1].ordered && s[1].own_thread);
-	cr_expect_str_eq(s[1].by, "key");
+	cr_expect_str_eq(s[1].by, "2");
 	cr_expect(s[1].on_error == PLAN_RETRY && s[1].retries == 3);
 	cr_expect(s[2].daemon && s[2].until == PLAN_JOIN_END && s[2].on_error == PLAN_SKIP);
 	cr_expect(s[3].daemon && s[3].until == 2 && s[3].start == 2);
@@ -67,10 +67,11 @@ Test(attrs, all_of_a_queue)
 
 Test(attrs, values)
 {
-	says("stage a = numbers() replicas=0 by=x\nstage b = numbers() replicas by\n",
+	says("stage a = swallow() replicas=0 by=item\nnumbers -> a\nstage b = numbers() "
+	     "replicas by\n",
 	     "1:30 'replicas' wants a whole number from 1 to 65536, not '0'\n"
-	     "2:21 'replicas' wants a value: a whole number from 1 to 65536\n"
-	     "2:30 'by' wants a value: the name of a field\n");
+	     "3:21 'replicas' wants a value: a whole number from 1 to 65536\n"
+	     "3:30 'by' wants a value: 'item' or the number of a field from 1 to 1000000\n");
 	says("stage a = numbers() replicas=65537 ordered=yes daemon=no thread=mine\n",
 	     "1:30 'replicas' wants a whole number from 1 to 65536, not '65537'\n"
 	     "1:44 'ordered' takes no value\n"
@@ -103,6 +104,30 @@ Test(attrs, on_error)
 	     "4:35 'a' is a stage, not a queue\n  3:7 'a' is declared here\n");
 	says("queue q\nstage a = numbers() on_error=dead=q\nq -> swallow\n",
 	     "2:21 'numbers' takes no items, so that none can be put aside\n");
+}
+
+Test(attrs, by)
+{
+	says("stage a = swallow() by=item replicas=2\nstage b = swallow() by=1000000\nnumbers "
+	     "-> a\n"
+	     "numbers -> b\n",
+	     "");
+	says("stage a = swallow() by=0\nstage b = swallow() by=name\nstage c = swallow() "
+	     "by=1000001\n"
+	     "numbers -> a, b, c\n",
+	     "1:24 'by' wants 'item' or the number of a field from 1 to 1000000, not '0'\n"
+	     "2:24 'by' wants 'item' or the number of a field from 1 to 1000000, not 'name'\n"
+	     "3:24 'by' wants 'item' or the number of a field from 1 to 1000000, not "
+	     "'1000001'\n");
+	says("stage a = numbers() by=1\n",
+	     "1:21 'numbers' takes no items that 'by' could look at\n");
+	says("stage a = swallow() by=1 replicas=3\nstage b = swallow()\nqueue q\nnumbers -> q "
+	     "-> b, a\n",
+	     "1:21 'a' has by=, so that no other stage can take from its queue\n"
+	     "  2:7 'b' takes from it, too\n");
+	says("stage a = swallow() by=1\nnumbers -> a, swallow\n",
+	     "1:21 'a' has by=, so that no other stage can take from its queue\n"
+	     "  2:15 'swallow' takes from it, too\n");
 }
 
 Test(attrs, joins_in_attributes)
