@@ -148,6 +148,8 @@ struct pc_stage_row {
 	const char *state;        /* "running", "waiting for input", "ended", … */
 	unsigned inputs, outputs; /* ports: a source has no input, a sink no output */
 	uint64_t flags;           /* enum pc_stage_flags of its plugin */
+	unsigned build;           /* number of the build that runs: 1 at the start */
+	unsigned swaps, reversed; /* how often another took over; how often that was undone */
 };
 
 /** Rows 0 … count-1; false beyond the end. `size` is sizeof the caller's struct. [any]
@@ -183,6 +185,60 @@ PC_API char *pc_graph_shared_text(struct pc_graph *graph, size_t index);
  *         PC_INVALID: no such name, a key for bytes, none for a dict, or not started. Since 1.0. */
 PC_API int pc_graph_shared_get(struct pc_graph *graph, const char *name, const char *key,
                                void *buffer, size_t room, size_t *ret_size);
+
+/* ----------------------------------------------------------------------------- hot swap --- */
+
+/** How to swap. */
+struct pc_swap_options {
+	size_t size;
+	bool dry_run;         /* all checks; nothing is changed */
+	bool reset_state;     /* begin with a fresh state; what the old one holds is lost */
+	bool back;            /* to the build before this one; `file` is NULL then */
+	int64_t timeout_ns;   /* until all replicas run the new code; 0: 10 s */
+	int64_t probation_ns; /* how long to wait for a failure after that, at most; 0: 200 ms */
+};
+
+/** What was decided, and how it went. */
+struct pc_swap_report {
+	unsigned from, to;       /* numbers of the builds: v6 -> v7 */
+	uint64_t item;           /* of the stage's first queue: the first that the new code got;
+	                          * of a source: how many it had emitted */
+	int64_t pause_median_ns; /* of the replicas, each at its own item boundary */
+	int64_t pause_worst_ns;
+	int64_t took_ns; /* from the cut until the last replica had passed it */
+	char *text;      /* what became of state and parameters, one line; malloc'd, or NULL */
+};
+
+/** Let a stage run another build of its plugin, while the graph runs: no item is lost, doubled or
+ * out of order, and whatever is wrong with the new build leaves the old one running. Blocks until
+ * that is so.
+ * @stage      its name in the graph.
+ * @file       .so or .c; copied before it is loaded.
+ * @options    NULL: defaults.
+ * @ret_report may be NULL; `report_size` is sizeof the caller's struct. Written in every case.
+ * @return PC_OK: the new build runs. PC_WRONG: refused, the old one runs on; the reasons are in the
+ *         error. PC_ERROR: an item failed on the new build, and the old one runs again.
+ *         PC_TIMEOUT: some replica has not come back from the old code; the swap goes on.
+ *         PC_STOPPED: a newer request for the stage came first, or the graph has ended.
+ *         PC_INVALID: not started, no such stage, or no file. PC_NOMEM. [any] Since 1.0. */
+PC_API int pc_graph_swap(struct pc_graph *graph, const char *stage, const char *file,
+                         const struct pc_swap_options *options,
+                         struct pc_swap_report *ret_report, size_t report_size,
+                         struct pc_error **ret_err);
+
+/** A build of a stage's plugin that is in force, or is kept for the way back. */
+struct pc_build_row {
+	unsigned number;
+	bool current;
+	bool bad;       /* an item failed on it */
+	uint64_t items; /* handled by replicas that have left it again */
+	char file[256]; /* "": the one that the graph was started with */
+};
+
+/** Build 0 … count-1 of stage `stage` (its index, as in pc_graph_stage()), the newest first; false
+ * beyond the end. [any] */
+PC_API bool pc_graph_build(struct pc_graph *graph, size_t stage, size_t index,
+                           struct pc_build_row *ret_row, size_t size);
 
 /* ------------------------------------------------------------------------------ plugins --- */
 

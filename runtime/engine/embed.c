@@ -276,6 +276,11 @@ PC_API int pc_graph_stop(struct pc_graph *graph, int how)
 	return PC_OK;
 }
 
+struct engine *embed_engine(struct pc_graph *graph)
+{
+	return graph->engine;
+}
+
 PC_API int pc_graph_fd(struct pc_graph *graph)
 {
 	return graph->engine ? graph->engine->ended_fd : -1;
@@ -363,6 +368,7 @@ PC_API bool pc_graph_stage(struct pc_graph *graph, size_t index, struct pc_stage
 		row.progress += count_read(&r->progress);
 		row.progress_total += count_read(&r->progress_total);
 	}
+	swap_stage_row(s, &row);
 	memcpy(ret_row, &row, size < sizeof(row) ? size : sizeof(row));
 	return true;
 }

@@ -352,6 +352,9 @@ struct engine {
 	pthread_mutex_t log_lock;
 };
 
+/* embed.c, [any]; NULL before the start */
+struct engine *embed_engine(struct pc_graph *graph);
+
 /* create.c, [start] */
 int engine_create(struct engine **ret, const struct plan *plan,
                   const struct pc_run_options *options, struct pc_error **err);

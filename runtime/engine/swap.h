@@ -341,6 +341,9 @@ void swap_answer(struct engine *e, struct swap_request *request, int result,
 /* swap-load.c. PC_OK; PC_WRONG: refused, with the cause; PC_ERROR: not there; PC_NOMEM. [any] */
 int swap_load(struct swap_offer *ret, const char *file, struct pc_error **err);
 
+/* swap-embed.c, [any] */
+void swap_stage_row(const struct stage *s, struct pc_stage_row *row);
+
 /* swap-turn.c, [control] */
 bool swap_turn(struct engine *e);       /* true: something was done */
 void swap_activate(struct stage *s);    /* there is something to look after */

@@ -1,0 +1,128 @@
+/* engine/swap-embed.c: the hot-swap calls of <pcrun/pcrun.h>.
+ *
+ * Any thread, while the graph runs. Loading happens on the caller's thread, so that the control
+ * thread is not kept from its work by a compiler; all that concerns the running graph is asked of
+ * the control thread (swap-ask.c). Builds are looked at inside a read section: the control thread
+ * frees one only after a grace period.
+ */
+#include "engine/engine.h"
+
+#include "base/error.h"
+#include "queue/rcu.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool find_stage(const struct engine *e, const char *name, uint32_t *ret)
+{
+	for (uint32_t i = 0; i < e->plan->n_stages; i++)
+		if (strcmp(e->plan->stages[i].name, name) == 0) {
+			*ret = i;
+			return true;
+		}
+	return false;
+}
+
+static int swap_one(struct pc_graph *graph, const char *stage, const char *file,
+                    const struct pc_swap_options *o, struct swap_report *report,
+                    struct pc_error **err)
+{
+	struct engine *e = embed_engine(graph);
+	struct swap_wish wish = {
+		.how = (o->dry_run ? SWAP_DRY_RUN : 0u) | (o->reset_state ? SWAP_RESET : 0u) |
+	               (o->back ? SWAP_BACK : 0u),
+		.timeout_ns = o->timeout_ns > 0 ? o->timeout_ns : 10 * PC_SEC,
+		.probation_ns = o->probation_ns > 0 ? o->probation_ns : 200 * PC_MS,
+	};
+	struct swap_offer offer = {0};
+	uint32_t index;
+	int rc;
+
+	if (!e)
+		return error_set(err, PC_INVALID, "the graph has not been started");
+	if (!find_stage(e, stage, &index))
+		return error_set(err, PC_INVALID, "there is no stage '%s'", stage);
+	if (!file != o->back)
+		return error_set(err, PC_INVALID,
+		                 o->back ? "back, or to a file? not both"
+		                         : "to what? no file is given");
+	rc = file ? swap_load(&offer, file, err) : PC_OK;
+	if (rc) {
+		error_add(err, "stage '%s': refused, the old build keeps running", stage);
+		return rc == PC_NOMEM ? rc : PC_WRONG;
+	}
+	return swap_ask(e, index, file ? &offer : NULL, &wish, report, err);
+}
+
+PC_API int pc_graph_swap(struct pc_graph *graph, const char *stage, const char *file,
+                         const struct pc_swap_options *options,
+                         struct pc_swap_report *ret_report, size_t report_size,
+                         struct pc_error **ret_err)
+{
+	struct pc_swap_options own = {.size = sizeof(own)};
+	struct swap_report report = {0};
+	struct pc_swap_report out;
+	int rc;
+
+	if (ret_err)
+		*ret_err = NULL;
+	if (options)
+		memcpy(&own, options,
+		       options->size < sizeof(own) ? options->size : sizeof(own));
+	rc = swap_one(graph, stage, file, &own, &report, ret_err);
+	out = (struct pc_swap_report){.from = report.from,
+	                              .to = report.to,
+	                              .item = report.position,
+	                              .pause_median_ns = report.pause_median_ns,
+	                              .pause_worst_ns = report.pause_worst_ns,
+	                              .took_ns = report.took_ns,
+	                              .text = report.words};
+	if (ret_report)
+		memcpy(ret_report, &out, report_size < sizeof(out) ? report_size : sizeof(out));
+	if (!ret_report || report_size < sizeof(out))
+		free(report.words);
+	return rc;
+}
+
+PC_API bool pc_graph_build(struct pc_graph *graph, size_t stage, size_t index,
+                           struct pc_build_row *ret_row, size_t size)
+{
+	struct engine *e = embed_engine(graph);
+	struct pc_build_row row = {0};
+	struct stage *s;
+	struct build *b;
+
+	if (!e || stage >= e->plan->n_stages)
+		return false;
+	s = &e->stages[stage];
+	queue_rcu_lock();
+	b = atomic_load_explicit(&s->swap.builds, memory_order_acquire); /* SW12 */
+	for (; b && index > 0; index--)
+		b = atomic_load_explicit(&b->older, memory_order_acquire); /* SW12 */
+	if (b) {
+		row.number = b->number;
+		/* relaxed, all: figures */
+		row.current =
+			b->number == atomic_load_explicit(&s->swap.shown, memory_order_relaxed);
+		row.bad = atomic_load_explicit(&b->bad, memory_order_relaxed); /* relaxed: so */
+		row.items = count_read(&b->items);
+		snprintf(row.file, sizeof(row.file), "%s", b->file ? b->file : "");
+	}
+	queue_rcu_unlock();
+	memcpy(ret_row, &row, size < sizeof(row) ? size : sizeof(row));
+	return b != NULL;
+}
+
+void swap_stage_row(const struct stage *s, struct pc_stage_row *row)
+{
+	const struct swap_stage *sw = &s->swap;
+
+	/* relaxed, all: figures */
+	row->build = atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&sw->shown,
+	                                  memory_order_relaxed);
+	row->swaps = atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&sw->cuts, /* so */
+	                                  memory_order_relaxed);
+	row->reversed = atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&sw->reversed,
+	                                     memory_order_relaxed); /* relaxed: as above */
+}
