@@ -336,32 +336,6 @@ static int create_pool(struct engine *e, unsigned n)
 	return PC_OK;
 }
 
-/* by= splits the queue among the stage's replicas: nobody else can read it, too. */
-static int check_by(const struct plan *plan, struct pc_error **err)
-{
-	for (uint32_t i = 0; i < plan->n_stages; i++) {
-		const struct plan_stage *s = &plan->stages[i];
-		struct by by;
-
-		if (!s->by)
-			continue;
-		if (!by_parse(s->by, &by))
-			return error_set(
-				err, PC_ERROR,
-				"%s:%u: stage '%s': by= wants 'item' or the number of a "
-				"field, from 1 up, not '%s'",
-				s->file, s->line, s->name, s->by);
-		for (uint32_t k = 0; k < s->desc->n_inputs; k++)
-			if (plan->queues[s->inputs[k].queue].n_readers > 1)
-				return error_set(err, PC_ERROR,
-				                 "%s:%u: stage '%s' has by=, so no other stage "
-				                 "may read queue '%s'",
-				                 s->file, s->line, s->name,
-				                 plan->queues[s->inputs[k].queue].name);
-	}
-	return PC_OK;
-}
-
 /* The replicas of a by= stage have a queue each. */
 static uint32_t parts_wanted(const struct plan *plan, const struct plan_queue *q)
 {
@@ -420,9 +394,6 @@ int engine_create(struct engine **ret, const struct plan *plan,
 	pthread_mutex_init(&e->log_lock, NULL);
 	pthread_cond_init(&e->ended_cond, NULL);
 	swap_create(e);
-	rc = check_by(plan, err);
-	if (rc)
-		goto fail;
 	e->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (e->ended_fd < 0) {
 		rc = error_set(err, PC_ERROR, "can not make an event descriptor: %s",
