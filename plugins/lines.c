@@ -268,7 +268,7 @@ static int make_room(struct pc_stage *st, struct lines *s)
 	return PC_OK;
 }
 
-/* Read once. PC_OK, PC_STOPPED, or failed. */
+/* Read once. PC_OK, PC_STOPPED, PC_AGAIN: for a swap, or failed. */
 static int fill(struct pc_stage *st, struct lines *s, bool *ret_at_end)
 {
 	size_t room;
@@ -281,7 +281,7 @@ static int fill(struct pc_stage *st, struct lines *s, bool *ret_at_end)
 	do {
 		if (s->waits) {
 			r = pc_wait_fd(st, s->fd, PC_FD_READ, PC_FOREVER);
-			if (r == PC_STOPPED)
+			if (r == PC_STOPPED || r == PC_AGAIN)
 				return r;
 		}
 		n = read(s->fd, (char *)s->buf->data + s->end,

@@ -15,6 +15,24 @@
  * that process() gets is lent: pc_pass() sends it on, pc_item_ref() keeps it, nothing else is
  * needed.
  *
+ * Swap. While a graph runs, another build of a stage may take over, at each replica between two
+ * items. What becomes of the state (its bytes are the runtime's):
+ *   adopted   the layout is the same: the new code gets the state as it lies.
+ *   mapped    both builds have a field table: fields go by name into a fresh state, that is zero
+ *             with the parameters written in. A new field is zero, for open() is not called; what
+ *             a field that is gone has held is forgotten, not given back.
+ *   migrated  state_version was raised, or a field is of another kind: the new build's migrate().
+ *   refused   else; the old build runs on.
+ * In none of these is close() or open() called: what open() took stays in the state, or is moved
+ * by migrate(), and is now the new code's to close. Only when a fresh state is asked for
+ * (--reset-state), or one of the builds has none, open() of the new build is called on a fresh
+ * state while the old one still runs, and close() of the old one once it does not.
+ * Parameters go by name in all cases. If one of the first 64 items of a replica fails on the new
+ * build, its output is discarded, the state put back to before it, and the old build does it.
+ * So: keep nothing in static memory, and no pointer to it, nor to functions, in states and items.
+ *
+ * The handle `st` is good for the call that it is given to.
+ *
  * ABI. The first 16 bytes of the descriptor and of the host table are frozen for ever. Structs
  * grow at their ends only; each carries its size (arrays: count and element size), so that old
  * stages run on new hosts, and new stages on old hosts unless they name a feature in `required`.
@@ -151,7 +169,8 @@ struct pc_port {
 /* ------------------------------------------------------------------------- state layout --- */
 
 /** One row of the optional table that tells how the state is laid out, so that a swap can map
- * it by name. Parameters need no row of their own. Since ABI 1.0. */
+ * it by name. Parameters need no row of their own. All bytes that are not padding must be in a row
+ * or a parameter, or nothing is mapped. PC_STATE_FIELDS() makes it. Since ABI 1.0. */
 struct pc_field {
 	const char *name;
 	uint32_t kind; /* enum pc_type; 0 = raw bytes */
@@ -159,6 +178,27 @@ struct pc_field {
 	size_t offset;
 	size_t size; /* of one element, bytes */
 };
+
+/* PC_STATE_FIELDS(name, LIST) makes `struct name` and its table `name_fields` of one list, so that
+ * they can not differ; parameters of the struct stand in the list as well:
+ *
+ *   #define DEDUP(S, ONE, MANY)                  \
+ *           ONE(S, PC_T_U64, uint64_t, window)   \
+ *           ONE(S, PC_T_U64, uint64_t, count)    \
+ *           MANY(S, 0, struct entry, seen, 1024)
+ *   PC_STATE_FIELDS(dedup, DEDUP);
+ *   …
+ *   PC_STAGE(…, PC_STATE(struct dedup), PC_FIELDS(dedup_fields), …); */
+#define PC_MEMBER_ONE(S, kind, type, name)     type name;
+#define PC_MEMBER_MANY(S, kind, type, name, n) type name[n];
+#define PC_ROW_ONE(S, kind, type, name)        {#name, kind, 1, offsetof(S, name), sizeof(type)},
+#define PC_ROW_MANY(S, kind, type, name, n)    {#name, kind, n, offsetof(S, name), sizeof(type)},
+#define PC_STATE_FIELDS(state, LIST)                                                           \
+	struct state {                                                                         \
+		LIST(struct state, PC_MEMBER_ONE, PC_MEMBER_MANY)                              \
+	};                                                                                     \
+	static const struct pc_field state##_fields[] = {                                      \
+		LIST(struct state, PC_ROW_ONE, PC_ROW_MANY)}
 
 /* --------------------------------------------------------------------------- descriptor --- */
 
@@ -204,15 +244,16 @@ struct pc_stage_desc {
 	const struct pc_field *fields;
 	size_t field_size;
 
-	/** Prepare one replica: open files, compile patterns. [control], before any item.
+	/** Prepare one replica: open files, compile patterns. [control], before any item; at a
+	 * swap only for fresh states (see the top of this file).
 	 * PC_OK, or what pc_fail() returned: the graph then does not start. close() follows
 	 * in both cases, so that it must accept a half-open state. */
 	int (*open)(struct pc_stage *st, void *state);
 
 	/** Emit some items (say, up to a few hundred, or for 100 us). [stage]
 	 * PC_OK: call again. PC_AGAIN: call again when the condition given to pc_wake_after()
-	 * or pc_wake_fd() holds. PC_END: that was all. Negative: failed, and what this call
-	 * emitted is discarded. */
+	 * or pc_wake_fd() holds (a PC_BLOCKING stage may leave that out: at once). PC_END: that
+	 * was all. Negative: failed, and what this call emitted is discarded. */
 	int (*produce)(struct pc_stage *st, void *state);
 
 	/** Handle one item, which is lent for the call. [stage]
@@ -220,7 +261,7 @@ struct pc_stage_desc {
 	 * Negative: this item failed; what it emitted is discarded and `on_error` decides. */
 	int (*process)(struct pc_stage *st, void *state, struct pc_item *item);
 
-	/** The same for n items at once, all of one input port. [stage]
+	/** The same for n items at once, all of one input port; n may be 1. [stage]
 	 * Call pc_done(st) after each item; on failure the item after the last pc_done() is
 	 * the one that failed. With PC_OK all n are done. */
 	int (*process_batch)(struct pc_stage *st, void *state, struct pc_item *const *items,
@@ -235,13 +276,18 @@ struct pc_stage_desc {
 	 * [any], at the same time as a [stage] call. */
 	void (*stop)(struct pc_stage *st, void *state);
 
-	/** Give back what open() took. [control], last call, exactly once per replica.
+	/** Give back what open() took, maybe an older build's. [control], last call, exactly
+	 * once per state that was opened.
 	 * Negative (after pc_fail): the end of the work failed, a file could not be written
 	 * say; the graph has then failed. */
 	int (*close)(struct pc_stage *st, void *state);
 
-	/** Turn the state of an older build into this build's. [stage] at an item boundary.
-	 * old_state is read-only, new_state fresh with parameters written in. */
+	/** Turn the state of an older build into this build's, at a swap. [stage] while all
+	 * replicas of the stage rest. old_state is read-only; new_state is zero, with the
+	 * parameters written in. What old_state owns (files, memory) is to be moved over, since
+	 * neither close() nor open() is called; but only by copying pointers and numbers: the
+	 * old build goes on with old_state when another replica's migration fails, or the first
+	 * item does. Negative, after pc_fail(): the old build keeps running. */
 	int (*migrate)(struct pc_stage *st, uint32_t old_version, const void *old_state,
 	               size_t old_size, void *new_state);
 
@@ -477,14 +523,17 @@ static inline bool pc_stopping(const struct pc_stage *st)
 }
 
 /** Sleep. [stage] in PC_BLOCKING stages only. PC_OK: the time is over; PC_STOPPED: the runtime
- * wants the replica to end; PC_INVALID: this stage must not block. */
+ * wants the replica to end; PC_AGAIN, in produce() only: the runtime wants to swap the code, so
+ * return PC_AGAIN too; the same sleep in the call that follows lasts for the rest of the time.
+ * PC_INVALID: this stage must not block. */
 static inline int pc_sleep(struct pc_stage *st, int64_t ns)
 {
 	return st->host->sleep(st, ns);
 }
 
 /** Wait until a file descriptor is ready (pc_fd_events). [stage] in PC_BLOCKING stages only.
- * PC_OK, PC_TIMEOUT, PC_STOPPED, PC_INVALID, PC_ERROR (bad descriptor). */
+ * PC_OK, PC_TIMEOUT, PC_STOPPED, PC_AGAIN (as pc_sleep()), PC_INVALID, PC_ERROR (bad
+ * descriptor). */
 static inline int pc_wait_fd(struct pc_stage *st, int fd, unsigned events, int64_t timeout_ns)
 {
 	return st->host->wait_fd(st, fd, events, timeout_ns);
