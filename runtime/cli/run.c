@@ -104,7 +104,7 @@ static void on_signal(struct run *run, int signal)
 		explain(run->graph);
 		break;
 	case SIGHUP:
-		say("reload comes with hot swap; nothing was changed");
+		say("this version can not reload a running graph; nothing was changed");
 		break;
 	default:
 		if (run->stopped_by == 0) {
