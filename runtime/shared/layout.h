@@ -25,8 +25,8 @@
  *
  * ThreadSanitizer sees neither the table's own ordering nor grace periods. In that build the
  * macros below draw the edges that liburcu promises: what was written to an entry before it went
- * into the table is seen by who finds it, and all reads of a section come before the callbacks
- * that were queued in it or after it.
+ * into the table is seen by who finds it; all reads of a section come before the callbacks that
+ * were queued in it or after it; all callbacks come before the end of shared_wait().
  */
 #ifndef SHARED_LAYOUT_H
 #define SHARED_LAYOUT_H
@@ -52,16 +52,20 @@
 #ifdef SHARED_TSAN
 void __tsan_acquire(void *address);
 void __tsan_release(void *address);
-extern char shared_section_edge;
-#define SHARED_EDGE_FROM(at) __tsan_release(at)
-#define SHARED_EDGE_TO(at)   __tsan_acquire(at)
-#define SHARED_SECTION_ENDS  __tsan_release(&shared_section_edge)
-#define SHARED_SECTIONS_OVER __tsan_acquire(&shared_section_edge)
+extern char shared_section_edge, shared_callback_edge;
+#define SHARED_EDGE_FROM(at)  __tsan_release(at)
+#define SHARED_EDGE_TO(at)    __tsan_acquire(at)
+#define SHARED_SECTION_ENDS   __tsan_release(&shared_section_edge)
+#define SHARED_SECTIONS_OVER  __tsan_acquire(&shared_section_edge)
+#define SHARED_CALLBACK_ENDS  __tsan_release(&shared_callback_edge)
+#define SHARED_CALLBACKS_OVER __tsan_acquire(&shared_callback_edge)
 #else
-#define SHARED_EDGE_FROM(at) ((void)(at))
-#define SHARED_EDGE_TO(at)   ((void)(at))
-#define SHARED_SECTION_ENDS  ((void)0)
-#define SHARED_SECTIONS_OVER ((void)0)
+#define SHARED_EDGE_FROM(at)  ((void)(at))
+#define SHARED_EDGE_TO(at)    ((void)(at))
+#define SHARED_SECTION_ENDS   ((void)0)
+#define SHARED_SECTIONS_OVER  ((void)0)
+#define SHARED_CALLBACK_ENDS  ((void)0)
+#define SHARED_CALLBACKS_OVER ((void)0)
 #endif
 
 struct key {

@@ -17,6 +17,7 @@ static void reclaim(struct rcu_head *head)
 	SHARED_EDGE_TO(head);
 	SHARED_SECTIONS_OVER;
 	free(entry_of_rcu(head));
+	SHARED_CALLBACK_ENDS;
 }
 
 static void ripen(struct rcu_head *head)
@@ -24,6 +25,7 @@ static void ripen(struct rcu_head *head)
 	SHARED_EDGE_TO(head);
 	SHARED_SECTIONS_OVER;
 	atomic_store_explicit(&entry_of_rcu(head)->ripe, true, memory_order_release); /* D5 */
+	SHARED_CALLBACK_ENDS;
 }
 
 static void after_grace(struct entry *e, void (*what)(struct rcu_head *))

@@ -14,7 +14,7 @@
 #define BUCKETS 16 /* at first; the table grows by itself */
 
 #ifdef SHARED_TSAN
-char shared_section_edge;
+char shared_section_edge, shared_callback_edge;
 #endif
 
 /* FNV-1a (Fowler, Noll, Vo), then the finisher of MurmurHash3 (Appleby), because the table looks
@@ -93,6 +93,7 @@ fail:
 void shared_wait(void)
 {
 	urcu_memb_barrier();
+	SHARED_CALLBACKS_OVER;
 }
 
 static void destroy_table(struct shared *s)

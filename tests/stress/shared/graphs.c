@@ -20,7 +20,7 @@ static uint64_t n_moves = 20000;
 static int n_tests, n_failed;
 
 static struct {
-	_Atomic uint64_t wrong, looks, told, failed;
+	_Atomic uint64_t wrong, looks, told, failed, batches;
 	_Atomic bool over;
 } seen;
 
@@ -110,7 +110,9 @@ static int teller_batch(struct pc_stage *st, void *state, struct pc_item *const 
 			return r;
 		pc_done(st);
 	}
-	return PC_OK;
+	/* Behind the last pc_done(): it belongs to the batch. */
+	atomic_fetch_add_explicit(&seen.batches, 1, memory_order_relaxed);
+	return pc_shared_add(st, ((struct teller *)state)->bank, "batches", 1, NULL);
 }
 
 static int64_t look(struct pc_stage *st, struct pc_shared *bank)
@@ -126,6 +128,8 @@ static int64_t look(struct pc_stage *st, struct pc_shared *bank)
 			moves = v.number;
 			continue;
 		}
+		if (strcmp(v.key, "batches") == 0)
+			continue;
 		sum += v.number;
 		n++;
 	}
@@ -145,7 +149,7 @@ static int64_t look(struct pc_stage *st, struct pc_shared *bank)
 }
 
 struct reader {
-	struct pc_shared *bank;
+	struct pc_shared *bank, *kept;
 	int64_t last;
 };
 
@@ -154,7 +158,8 @@ static int reader_open(struct pc_stage *st, void *state)
 	struct reader *s = state;
 
 	s->bank = pc_shared_find(st, "bank");
-	return s->bank ? PC_OK : PC_ERROR;
+	s->kept = pc_shared_find(st, "kept");
+	return s->bank && s->kept ? PC_OK : PC_ERROR;
 }
 
 static int reader_produce(struct pc_stage *st, void *state)
@@ -167,7 +172,7 @@ static int reader_produce(struct pc_stage *st, void *state)
 	return atomic_load_explicit(&seen.over, memory_order_relaxed) ? PC_END : PC_OK;
 }
 
-/* Behind the tellers: what it hears of has been published. */
+/* Behind the tellers: what it hears of has been published. It keeps a count of its own. */
 static int told_process(struct pc_stage *st, void *state, struct pc_item *item)
 {
 	struct reader *s = state;
@@ -176,7 +181,7 @@ static int told_process(struct pc_stage *st, void *state, struct pc_item *item)
 	memcpy(&told, item->data, sizeof(told));
 	wrong_if(pc_shared_i64(st, s->bank, "moves", &moves) != PC_OK || moves < told);
 	atomic_fetch_add_explicit(&seen.told, 1, memory_order_relaxed);
-	return PC_OK;
+	return pc_shared_add(st, s->kept, "n", 1, NULL);
 }
 
 static int told_finish(struct pc_stage *st, void *state)
@@ -275,15 +280,28 @@ static struct plan_stage *add_tellers(struct graph *g, const struct shape *shape
 	return to;
 }
 
+/* 0: it is not there. */
+static uint64_t value(struct graph *g, uint32_t shared, const char *key)
+{
+	int64_t number = 0;
+	size_t size;
+
+	if (g->engine)
+		state_value(g->engine, shared, key, &number, sizeof(number), &size);
+	return (uint64_t)number;
+}
+
 static void run_shape(const struct shape *shape)
 {
 	static const struct reader none = {0};
-	struct plan_shared bank = {.name = "bank",
-	                           .file = "test",
-	                           .kind = SHARED_DICT,
-	                           .values = values,
-	                           .n_values = ACCOUNTS,
-	                           .section = PLAN_NONE};
+	struct plan_shared shareds[] = {
+		{.name = "bank",
+	         .file = "test",
+	         .kind = SHARED_DICT,
+	         .values = values,
+	         .n_values = ACCOUNTS,
+	         .section = PLAN_NONE},
+		{.name = "kept", .file = "test", .kind = SHARED_DICT, .section = PLAN_NONE}};
 	/* With room for one the readers get most of the workers' time. */
 	uint64_t n = shape->capacity == 1 ? n_moves / 20 : n_moves;
 	uint64_t fails =
@@ -291,22 +309,23 @@ static void run_shape(const struct shape *shape)
 	uint64_t done = shape->on_error == PLAN_SKIP ? n - fails : n;
 	struct graph *g = malloc(sizeof(*g));
 	struct plan_queue *told;
-	int64_t number = -1;
-	size_t size;
+	struct plan_stage *keeper;
 	uint32_t section;
 	bool ok;
 	int rc;
 
 	memset(&seen, 0, sizeof(seen));
 	graph_init(g);
-	g->plan.shareds = &bank;
-	g->plan.n_shareds = 1;
+	g->plan.shareds = shareds;
+	g->plan.n_shareds = 2;
 	section = graph_section(g, "bank");
 	told = graph_queue(g, "told", shape->capacity);
 	add_tellers(g, shape, "tellers", section, shape->two_stages ? n / 2 : n, told);
 	if (shape->two_stages)
 		add_tellers(g, shape, "others", section, n - n / 2, told);
-	graph_read(g, graph_stage(g, "told", &told_desc, &none, 1), 0, told);
+	keeper = graph_stage(g, "told", &told_desc, &none, 1);
+	keeper->section = graph_section(g, "kept");
+	graph_read(g, keeper, 0, told);
 	graph_stage(g, "reader", &reader_desc, &none, 2);
 	graph_stage(g, "blocking reader", &blocking_reader_desc, &none, 1);
 	rc = graph_run(g, shape->workers);
@@ -317,10 +336,9 @@ static void run_shape(const struct shape *shape)
 	ok &= atomic_load_explicit(&seen.failed, memory_order_relaxed) == fails;
 	ok &= atomic_load_explicit(&seen.told, memory_order_relaxed) == done;
 	ok &= atomic_load_explicit(&seen.looks, memory_order_relaxed) > 0;
-	if (g->engine)
-		ok &= state_value(g->engine, 0, "moves", &number, sizeof(number), &size) ==
-		              PC_OK &&
-		      number == (int64_t)done;
+	ok &= value(g, 0, "moves") == done && value(g, 1, "n") == done;
+	ok &= value(g, 0, "batches") ==
+	      atomic_load_explicit(&seen.batches, memory_order_relaxed);
 	printf("%sok %d - %s\n# %" PRIu64 " looks, %" PRIu64 " of them wrong\n",
 	       ok ? "" : "not ", ++n_tests, shape->name,
 	       atomic_load_explicit(&seen.looks, memory_order_relaxed),

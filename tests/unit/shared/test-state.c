@@ -140,6 +140,10 @@ Test(shared, others_see_nothing_before_it_is_published)
 	cr_expect_eq(shared_version(s), 2);
 	shared_publish(s);
 	cr_expect_eq(shared_version(s), 2, "nothing was changed: no new version");
+	cr_expect_eq(set_i64(s, "b", 1), PC_OK);
+	cr_expect_eq(shared_delete(s, "b"), PC_OK);
+	publish(s);
+	cr_expect_eq(shared_version(s), 2, "it was never there: no new version");
 	destroy(s);
 }
 
