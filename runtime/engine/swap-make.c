@@ -117,7 +117,10 @@ static struct replica *shadow_of(struct replica *r)
 		shadow = calloc(1, sizeof(*shadow));
 		if (!shadow)
 			return NULL;
-		shadow->pub = r->pub;
+		shadow->pub = (struct pc_stage){.host = r->pub.host,
+		                                .name = r->pub.name,
+		                                .replica = r->pub.replica,
+		                                .replicas = r->pub.replicas};
 		shadow->stage = r->stage;
 		shadow->engine = r->engine;
 		/* relaxed, all: nobody else sees it */

@@ -287,8 +287,12 @@ static void begin(struct stage *s)
 		return;
 	if (rc) {
 		rc = rc == PC_NOMEM ? PC_NOMEM : PC_WRONG;
-		error_add(&error, "stage '%s': v%u is refused, v%u keeps running",
-		          s->plan->name, s->swap.report.to, s->swap.current->number);
+		if (how & SWAP_BACK)
+			error_add(&error, "stage '%s': v%u keeps running", s->plan->name,
+			          s->swap.current->number);
+		else
+			error_add(&error, "stage '%s': v%u is refused, v%u keeps running",
+			          s->plan->name, s->swap.report.to, s->swap.current->number);
 		if (!(how & SWAP_DRY_RUN))
 			engine_log(s->engine, PC_WARN, s->plan->name, "%s",
 			           pc_error_text(error));

@@ -54,10 +54,9 @@ static bool mark(uint64_t bit)
 
 /* ----------------------------------------------------------------------------- the code --- */
 
-static const struct code *running(struct pc_stage *st, unsigned index)
+static struct code *running(struct pc_stage *st, unsigned index)
 {
-	const struct code *code =
-		(const struct code *)(const void *)replica_of(st)->build->desc;
+	struct code *code = (struct code *)(uintptr_t)replica_of(st)->build->desc;
 
 	/* relaxed: a flag that must never be set here */
 	if (atomic_load_explicit((_Atomic bool *)(uintptr_t)&code->released,
@@ -85,10 +84,29 @@ static bool told_to_end(const struct counter *c)
 	                       atomic_load_explicit(&line->enough, memory_order_relaxed);
 }
 
+/* A planned failure comes after the state has been changed and something emitted. */
+static bool planned(struct pc_stage *st, struct code *code)
+{
+	uint32_t n;
+
+	if (code->fail_item == 0 ||
+	    (code->fail_replica != UINT32_MAX && code->fail_replica != st->replica))
+		return false;
+	n = ++code->handled[st->replica];
+	return n == code->fail_item || (code->fails_on && n > code->fail_item);
+}
+
 static int produce(struct pc_stage *st, void *state, unsigned index)
 {
 	struct counter *c = state;
-	const struct code *code = running(st, index);
+	struct code *code = running(st, index);
+	bool fails = planned(st, code);
+
+	/* relaxed: a flag */
+	if (atomic_load_explicit(&line->shut, memory_order_relaxed)) {
+		pc_wake_after(st, PC_MS);
+		return PC_AGAIN;
+	}
 
 	if (c->sleep_ns) {
 		int rc = pc_sleep(st, (int64_t)c->sleep_ns);
@@ -105,25 +123,26 @@ static int produce(struct pc_stage *st, void *state, unsigned index)
 		c->next++;
 		c->count++;
 	}
+	if (fails) {
+		c->count += 1000000;
+		return pc_fail(st, "planned");
+	}
 	return told_to_end(c) ? PC_END : PC_OK;
-}
-
-static bool fails(const struct code *code, const struct counter *c, const struct number *n)
-{
-	return code->number % 2 && c->fail_n && n->value >= c->fail_from &&
-	       n->value < c->fail_from + c->fail_n;
 }
 
 static int process(struct pc_stage *st, void *state, struct pc_item *item, unsigned index)
 {
 	struct counter *c = state;
-	const struct code *code = running(st, index);
+	struct code *code = running(st, index);
+	bool fails = planned(st, code);
 	struct number number;
 
 	memcpy(&number, item->data, sizeof(number));
 	work(st, c);
-	c->count++;
+	c->count += fails ? 1000000 : 1;
 	if (code->role == SINK) {
+		if (fails)
+			return pc_fail(st, "planned");
 		if (number.check != (number.source ^ number.value ^ 42))
 			line->broken++;
 		if (!mark(number.value * line->stage[SOURCE]->replicas + number.source))
@@ -135,9 +154,10 @@ static int process(struct pc_stage *st, void *state, struct pc_item *item, unsig
 		return PC_OK;
 	}
 	number.done = code->number;
-	if (pc_emit_copy(st, 0, &number, sizeof(number)))
-		return pc_fail(st, "emit");
-	return fails(code, c, &number) ? pc_fail(st, "planned") : PC_OK;
+	for (int i = 0; i < (fails ? 3 : 1); i++)
+		if (pc_emit_copy(st, 0, &number, sizeof(number)))
+			return pc_fail(st, "emit");
+	return fails ? pc_fail(st, "planned") : PC_OK;
 }
 
 static int process_batch(struct pc_stage *st, void *state, struct pc_item *const *items,
@@ -261,7 +281,26 @@ static void on_log(void *user, int level, const char *stage, const char *text)
 
 const char *line_log(void)
 {
-	return log_text.text ? log_text.text : "";
+	static char *copy;
+
+	free(copy);
+	pthread_mutex_lock(&log_lock);
+	copy = strdup(log_text.text ? log_text.text : "");
+	pthread_mutex_unlock(&log_lock);
+	return copy;
+}
+
+bool line_logged(const char *text)
+{
+	struct timespec moment = {0, 1000000};
+	bool found = false;
+
+	for (int i = 0; i < 30000 && !found; i++) {
+		found = strstr(line_log(), text) != NULL;
+		if (!found)
+			nanosleep(&moment, NULL);
+	}
+	return found;
 }
 
 void line_log_clear(void)
@@ -450,10 +489,11 @@ void report(bool ok, const char *what)
 {
 	n_tests++;
 	n_failed += !ok;
-	if (!ok && log_text.text) {
-		size_t from = log_text.size > 1500 ? log_text.size - 1500 : 0;
+	if (!ok && line) {
+		const char *text = line_log();
+		size_t size = strlen(text);
 
-		printf("# the end of the log:\n# %s\n", log_text.text + from);
+		printf("# the end of the log:\n# %s\n", text + (size > 1500 ? size - 1500 : 0));
 	}
 	printf("%s %d - %s\n", ok ? "ok" : "not ok", n_tests, what);
 	fflush(stdout);

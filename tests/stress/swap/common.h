@@ -25,6 +25,10 @@ struct code {
 	struct pc_stage_desc desc; /* first */
 	enum role role;
 	uint32_t number;
+	uint32_t fail_item;    /* the how-manieth that a replica handles on it fails; 0: none */
+	uint32_t fail_replica; /* which; UINT32_MAX: each */
+	bool fails_on;         /* and so do all after that */
+	uint32_t handled[64];
 	_Atomic bool released;
 	struct code *next;
 };
@@ -41,9 +45,8 @@ struct counter {
 	uint64_t batch; /* source: items per call */
 	uint64_t spin;  /* work per item */
 	uint64_t sleep_ns;
-	uint64_t fail_from, fail_n; /* items that fail on a code with an odd number; 0: none */
-	uint64_t count;             /* handled */
-	uint64_t next;              /* source */
+	uint64_t count; /* handled */
+	uint64_t next;  /* source */
 };
 
 /* What was seen of the items that codes of a role handled. */
@@ -68,6 +71,7 @@ struct line {
 	_Atomic uint64_t closed_count[N_ROLES]; /* sum of the states' counts at close() */
 	_Atomic uint32_t opened, closed, stale; /* calls; calls of released code */
 	_Atomic bool enough;                    /* sources end */
+	_Atomic bool shut;                      /* sources make nothing */
 	uint64_t at_least;                      /* items before they do */
 };
 
@@ -101,7 +105,8 @@ uint32_t line_stage(enum role role);
 uint64_t line_seen(void);
 /* Until the sink has seen that many more. */
 void line_flow(uint64_t items);
-const char *line_log(void); /* everything that was logged */
+const char *line_log(void);         /* everything that was logged so far */
+bool line_logged(const char *text); /* waits until it is, 30 s at most */
 void line_log_clear(void);
 
 /* TAP */
