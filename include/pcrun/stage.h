@@ -372,8 +372,10 @@ struct pc_host {
 	int (*emit_slice)(struct pc_stage *, unsigned, struct pc_item *, size_t, size_t);
 	int (*pass)(struct pc_stage *, unsigned, struct pc_item *);
 	void (*done)(struct pc_stage *);
-	int (*fail)(struct pc_stage *, const char *, va_list);
-	void (*log)(struct pc_stage *, int, const char *, va_list);
+	int (*fail)(struct pc_stage *, const char *, va_list)
+		__attribute__((format(printf, 2, 0)));
+	void (*log)(struct pc_stage *, int, const char *, va_list)
+		__attribute__((format(printf, 3, 0)));
 	int (*sleep)(struct pc_stage *, int64_t);
 	int (*wait_fd)(struct pc_stage *, int, unsigned, int64_t);
 	void (*wake_after)(struct pc_stage *, int64_t);

@@ -127,7 +127,8 @@ static int create_replica(struct stage *s, struct replica *r, uint32_t index)
 	                           .replicas = plan->replicas};
 	r->stage = s;
 	r->engine = s->engine;
-	r->kick_fd = -1;
+	/* relaxed: no other thread yet */
+	atomic_store_explicit(&r->kick_fd, -1, memory_order_relaxed);
 	r->wake_fd = -1;
 	r->wake_ns = INT64_MAX;
 	r->batch_size = 1;

@@ -120,7 +120,8 @@ static void done(struct pc_stage *st)
 	r->current = r->batch_done < r->batch_n ? r->batch[r->batch_done] : NULL;
 }
 
-static int fail(struct pc_stage *st, const char *format, va_list ap)
+__attribute__((format(printf, 2, 0))) static int fail(struct pc_stage *st, const char *format,
+                                                      va_list ap)
 {
 	struct replica *r = replica_of(st);
 
@@ -129,7 +130,8 @@ static int fail(struct pc_stage *st, const char *format, va_list ap)
 	return PC_ERROR;
 }
 
-static void log_line(struct pc_stage *st, int level, const char *format, va_list ap)
+__attribute__((format(printf, 3, 0))) static void log_line(struct pc_stage *st, int level,
+                                                           const char *format, va_list ap)
 {
 	struct replica *r = replica_of(st);
 	char *text;
