@@ -79,7 +79,7 @@ static bool parse_duration(const char *text, int64_t *ret_ns)
 
 	errno = 0;
 	number = strtod(text, &end);
-	if (end == text || errno != 0 || !isdigit((unsigned char)*text) || number > 1e9)
+	if (end == text || errno != 0 || !isdigit((unsigned char)*text))
 		return false;
 	if (*end == '\0' && !(number > 0))
 		ns = 0;
