@@ -1,4 +1,5 @@
-/* bench/engine/pcrun.c: what pcrun's engine costs, one scenario a run: `bench-engine NAME [N]`.
+/* bench/engine/pcrun.c: what pcrun's engine costs, one scenario a run: `bench-engine NAME [ITEMS]
+ * [WORKERS]`.
  *
  * Prints one line: NAME, the figure, its unit. The driver (engine.sh) runs scenarios and peers in
  * turn and makes the table. Graphs are made by hand (tests/stress/engine/graph.h): the engine is
@@ -133,7 +134,6 @@ static double meet(uint32_t in, uint32_t out, uint64_t n)
 /* Eight replicas update one counter: in a critical section of pcrun, or eight threads with a
  * mutex. The update is the same: a read, a short calculation, a write. */
 static volatile uint64_t shared_counter;
-static uint64_t each_did[8];
 
 static void update(void)
 {
@@ -146,10 +146,10 @@ static void update(void)
 
 static int critical(struct pc_stage *st, void *state, struct pc_item *item)
 {
+	(void)st;
 	(void)state;
 	(void)item;
 	update();
-	each_did[st->replica]++;
 	return PC_OK;
 }
 
@@ -207,13 +207,11 @@ static double fairness(uint64_t n)
 	uint32_t index = graph_section(g, "s");
 	uint64_t least = UINT64_MAX, most = 0;
 
-	(void)index;
-	memset(each_did, 0, sizeof(each_did));
 	for (uint32_t i = 0; i < 8; i++) {
 		struct plan_queue *q = graph_queue(g, "q", 1024);
 		struct plan_stage *s = graph_stage(g, "critical", &critical_desc, NULL, 1);
 
-		s->section = 0;
+		s->section = index;
 		graph_read(g, s, 0, q);
 		graph_write(g, graph_stage(g, "source", &source_desc, &settings, 1), 0, q);
 	}
@@ -325,7 +323,7 @@ static double latency(uint64_t n)
 /* The same distance with nothing but a futex: a thread wakes another on another core, as a source's
  * thread wakes a worker. (Left alone, the kernel may put the two on one core, and the sleeper runs
  * when the waker goes to sleep: less than half the time, and nothing that a pipeline could use.) */
-static void pin(int core)
+static void pin(size_t core)
 {
 	cpu_set_t set;
 
@@ -369,7 +367,7 @@ static double futex(uint64_t n)
 	return median();
 }
 
-/* CPU time, in percent of one core, of a graph that waits. */
+/* CPU time, in percent of one core, of a graph that waits: all have started and gone to sleep. */
 static int idle_produce(struct pc_stage *st, void *state)
 {
 	struct source *s = state;
@@ -399,14 +397,23 @@ static double idle(void)
 {
 	struct graph *g = new_graph(16);
 	struct plan_queue *q = graph_queue(g, "q", 16);
-	double before = cpu_s();
-	int64_t ns;
+	struct pc_run_options options = {.size = sizeof(options), .workers = workers};
+	double used_s;
+	int64_t begin;
 
 	graph_write(g, graph_stage(g, "idle", &idle_desc, NULL, 1), 0, q);
 	graph_read(g, graph_stage(g, "sink", &sink_desc, NULL, 1), 0, q);
-	ns = timed(g);
+	if (graph_start(g, &options) != PC_OK)
+		exit(1);
+	usleep(200000);
+	begin = clock_now_ns();
+	used_s = cpu_s();
+	usleep(600000);
+	used_s = cpu_s() - used_s;
+	used_s /= (double)(clock_now_ns() - begin) / 1e9;
+	graph_wait(g);
 	drop(g);
-	return 100 * (cpu_s() - before) / ((double)ns / 1e9);
+	return 100 * used_s;
 }
 
 static uint64_t rss_bytes(void)
@@ -468,6 +475,8 @@ int main(int argc, char **argv)
 		figure = chain(0, n ? n : 30000000);
 	} else if (strcmp(what, "source-map-sink") == 0) {
 		figure = chain(1, n ? n : 30000000);
+	} else if (strcmp(what, "chain-8") == 0) {
+		figure = chain(6, n ? n : 5000000) / 7;
 	} else if (strcmp(what, "chain-1000") == 0) {
 		figure = chain(998, n ? n : 200000) / 999;
 	} else if (strcmp(what, "chain-10000") == 0) {
