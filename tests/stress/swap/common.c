@@ -321,7 +321,7 @@ void line_make(const struct line_shape *s)
 		track_init(&line->track[i]);
 		line->cuts[i] = calloc(NUMBERS_MAX, sizeof(uint64_t));
 		line->cut_numbers[i] = calloc(NUMBERS_MAX, sizeof(uint32_t));
-		code[i] = code_new(i, s->blocking[i], s->batch && i == MID);
+		code[i] = code_new((enum role)i, s->blocking[i], s->batch && i == MID);
 	}
 	if (s->tune)
 		s->tune(code[MID]);

@@ -242,8 +242,8 @@ Test(elf, foreign_libraries_do_not_run)
 		"const unsigned pc_stage_v1[64] = {0x53524350, 1, 4096};\n",
 		"const unsigned pc_stage_v1[64] = {0x53524350, 1, 256, 4};\n",
 		"const unsigned pc_stage_v7[64] = {0x53524350, 7, 256};\n",
-		"static const unsigned pc_stage_v1[64] = {0x53524350, 1, 256};\n"
-		"const void *f(void) { return pc_stage_v1; }\n",
+		("static const unsigned pc_stage_v1[64] = {0x53524350, 1, 256};\n"
+	         "const void *f(void) { return pc_stage_v1; }\n"),
 	};
 	static const char *const why[] = {
 		"does not export pc_stage_v1",
