@@ -41,19 +41,27 @@ static void commit(struct replica *r)
 	}
 }
 
-static enum act end(struct replica *r)
+/* What makes queues close. A replica that failed keeps quiet: those behind it would take its end
+ * for the end of the stream, and finish() as if all had come; they are being stopped instead. */
+static void say_end(struct replica *r)
 {
-	/* What nobody took is abandoned, and so are the items it came from. */
-	output_abandon(r);
-	commit(r);
 	order_next(r);
-	item_cache_settle(r->cache);
-	waiting_cancel(r);
 	for (uint32_t i = 0; i < r->n_outputs; i++)
 		for (uint32_t k = 0; k < r->outputs[i].n_lanes; k++)
 			place_writer_end(r->outputs[i].lanes[k].place, r->stage);
 	for (uint32_t i = 0; i < r->stage->desc->n_inputs; i++)
 		place_reader_end(r->inputs[i].place);
+}
+
+static enum act end(struct replica *r)
+{
+	/* What nobody took is abandoned, and so are the items it came from. */
+	output_abandon(r);
+	commit(r);
+	item_cache_settle(r->cache);
+	waiting_cancel(r);
+	if (!r->broken)
+		say_end(r);
 	r->phase = PHASE_ENDED;
 	doing_set(r, DOING_ENDED);
 	return ACT_ENDED;

@@ -161,10 +161,11 @@ struct replica {
 	_Atomic uint32_t granted; /* the critical section is ours */
 	enum phase phase;         /* [replica] */
 	bool opened;              /* [control] */
-	bool reported;            /* [control] its end has been counted */
-	bool abandoned;           /* [control] it never came back */
-	uint32_t n_ports;         /* the stage's outputs */
-	uint32_t n_outputs;       /* the stage's ports and, with dead=, one more */
+	bool broken;        /* [replica] it failed the graph: nobody may take that for an end */
+	bool reported;      /* [control] its end has been counted */
+	bool abandoned;     /* [control] it never came back */
+	uint32_t n_ports;   /* the stage's outputs */
+	uint32_t n_outputs; /* the stage's ports and, with dead=, one more */
 	struct input *inputs;
 	struct output *outputs;
 	uint32_t next_input; /* [replica] round robin */

@@ -66,6 +66,7 @@ void engine_fail_replica(struct replica *r, const char *what, const struct item 
 	struct pc_error *error = NULL;
 	struct buf text = {0};
 
+	r->broken = true;
 	buf_addf(&text, "stage '%s'", plan->name);
 	if (plan->replicas > 1)
 		buf_addf(&text, " (replica %u of %u)", r->pub.replica + 1, plan->replicas);

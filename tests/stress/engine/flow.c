@@ -587,7 +587,7 @@ static void policies(enum plan_on_error policy, const struct pc_stage_desc *desc
 	}
 	rc = result(g, graph_run(g, 2));
 	if (policy == PLAN_FAIL)
-		ok = rc == PC_ERROR && g->engine->error &&
+		ok = rc == PC_ERROR && seen.finished == 0 && g->engine->error &&
 		     strstr(pc_error_text(g->engine->error), "planned") &&
 		     strstr(pc_error_text(g->engine->error), "'mid'");
 	else if (policy == PLAN_SKIP)
@@ -626,7 +626,9 @@ static void stops(int how, const char *what)
 	if (rc == PC_OK) {
 		struct timespec moment = {0, 20000000};
 
-		nanosleep(&moment, NULL);
+		do {
+			nanosleep(&moment, NULL);
+		} while (seen.count == 0);
 		atomic_store_explicit(&g->engine->stop_asked, (uint32_t)how,
 		                      memory_order_release); /* C5 */
 		control_nudge(g->engine);
