@@ -243,7 +243,7 @@ static double fairness(uint64_t n)
 }
 
 /* One item now and then through three idle stages: from emission to the sink's callback. */
-static _Atomic int64_t arrived_ns;
+static int64_t arrived_ns; /* set before `arrived` is raised, read after that was seen */
 static _Atomic uint32_t arrived;
 static int64_t sent_ns;
 static double latencies[100000];
