@@ -300,15 +300,18 @@ struct pc_stage_desc {
 #ifdef __cplusplus
 #define PC_STAGE_EXPORT extern "C" __attribute__((visibility("default")))
 #else
-#define PC_STAGE_EXPORT __attribute__((visibility("default")))
+#define PC_STAGE_EXPORT extern __attribute__((visibility("default")))
 #endif
 
 /** Write the descriptor, at the bottom of the file: PC_STAGE(.name = "x", .doc = "…", …). */
 #define PC_STAGE(...)                                                                          \
-	PC_STAGE_EXPORT extern const struct pc_stage_desc pc_stage_v1;                         \
-	const struct pc_stage_desc pc_stage_v1 = {                                             \
-		PC_STAGE_MAGIC, PC_ABI_MAJOR, PC_ABI_MINOR, sizeof(struct pc_stage_desc), 0,   \
-		__VA_ARGS__}
+	PC_STAGE_EXPORT const struct pc_stage_desc pc_stage_v1;                                \
+	const struct pc_stage_desc pc_stage_v1 = {.magic = PC_STAGE_MAGIC,                     \
+	                                          .abi_major = PC_ABI_MAJOR,                   \
+	                                          .abi_minor = PC_ABI_MINOR,                   \
+	                                          .size = sizeof(struct pc_stage_desc),        \
+	                                          .required = 0,                               \
+	                                          __VA_ARGS__}
 
 #define PC_COUNT(a)   ((uint32_t)(sizeof(a) / sizeof((a)[0])))
 #define PC_INPUTS(a)  .inputs = a, .n_inputs = PC_COUNT(a), .input_size = sizeof((a)[0])

@@ -136,11 +136,13 @@ static int create_replica(struct stage *s, struct replica *r, uint32_t index)
 	r->wake.kind = MESSAGE_WAKE;
 	r->n_ports = s->desc->n_outputs;
 	r->n_outputs = s->desc->n_outputs + (dead ? 1 : 0);
-	r->inputs = array(s->desc->n_inputs, sizeof(*r->inputs));
-	r->outputs = array(r->n_outputs, sizeof(*r->outputs));
+	/* One block: a graph may have very many of them. */
+	r->inputs = calloc(1, s->desc->n_inputs * sizeof(*r->inputs) +
+	                              r->n_outputs * sizeof(*r->outputs) + 1);
 	r->state = array(1, s->desc->state_size);
-	if (!r->inputs || !r->outputs || !r->state)
+	if (!r->inputs || !r->state)
 		return PC_NOMEM;
+	r->outputs = (struct output *)(void *)(r->inputs + s->desc->n_inputs);
 	if (s->desc->state_size > 0)
 		memcpy(r->state, plan->params, s->desc->state_size);
 	swap_create_replica(r);
@@ -236,17 +238,23 @@ static int create_queues(struct engine *e)
 	return rc;
 }
 
-static int append_index(uint32_t **list, uint32_t *n, uint32_t value)
+static int add_join(struct joins *joins, uint32_t join)
 {
-	/* grows at powers of two */
-	if ((*n & (*n - 1)) == 0) {
-		uint32_t *more = realloc(*list, (*n ? *n * 2 : 1) * sizeof(*more));
+	uint32_t n = joins->n, *many = joins->many;
 
-		if (!more)
+	if (n > 0 && (n & (n - 1)) == 0) {
+		many = realloc(many, n * 2 * sizeof(*many));
+		if (!many)
 			return PC_NOMEM;
-		*list = more;
+		if (n == 1)
+			many[0] = joins->one;
+		joins->many = many;
 	}
-	(*list)[(*n)++] = value;
+	if (n == 0)
+		joins->one = join;
+	else
+		many[n] = join;
+	joins->n++;
 	return PC_OK;
 }
 
@@ -263,20 +271,18 @@ static int create_joins(struct engine *e)
 		e->joins[i].plan = plan;
 		e->joins[i].remaining = plan->n_stages + plan->n_queues + plan->n_joins;
 		for (uint32_t k = 0; k < plan->n_stages && !rc; k++)
-			rc = append_index(&e->stages[plan->stages[k]].joins,
-			                  &e->stages[plan->stages[k]].n_joins, i);
+			rc = add_join(&e->stages[plan->stages[k]].joins, i);
 		for (uint32_t k = 0; k < plan->n_queues && !rc; k++) {
 			struct place *p = &e->places[plan->queues[k]];
 
 			e->joins[i].remaining += parts(p) - 1;
 			for (; p && !rc; p = p->next_part) {
 				p->tracked = true;
-				rc = append_index(&p->joins, &p->n_joins, i);
+				rc = add_join(&p->joins, i);
 			}
 		}
 		for (uint32_t k = 0; k < plan->n_joins && !rc; k++)
-			rc = append_index(&e->joins[plan->joins[k]].joins,
-			                  &e->joins[plan->joins[k]].n_joins, i);
+			rc = add_join(&e->joins[plan->joins[k]].joins, i);
 	}
 	return rc;
 }
@@ -451,7 +457,6 @@ static void destroy_stage(struct stage *s)
 			destroy_splits(r->outputs[i].splits);
 		}
 		free(r->inputs);
-		free(r->outputs);
 		free(r->state);
 		free(r->fail_text);
 		if (kick_fd >= 0)
@@ -459,7 +464,7 @@ static void destroy_stage(struct stage *s)
 	}
 	free(s->replicas);
 	free(s->order);
-	free(s->joins);
+	free(s->joins.many);
 }
 
 void engine_destroy(struct engine *e)
@@ -478,10 +483,10 @@ void engine_destroy(struct engine *e)
 		destroy_stage(&e->stages[i]);
 	for (uint32_t i = 0; e->places && i < e->n_places; i++) {
 		pc_queue_destroy(e->places[i].queue);
-		free(e->places[i].joins);
+		free(e->places[i].joins.many);
 	}
 	for (uint32_t i = 0; e->joins && i < e->plan->n_joins; i++)
-		free(e->joins[i].joins);
+		free(e->joins[i].joins.many);
 	for (uint32_t i = 0; e->sections && i < e->plan->n_sections; i++)
 		pc_queue_destroy(e->sections[i].waiting);
 	for (unsigned i = 0; i < e->pool.n_workers; i++) {

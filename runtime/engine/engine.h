@@ -49,6 +49,13 @@ struct message {
 	_Atomic bool posted; /* [any] true from post to handling */
 };
 
+/* The joins that wait for something, mostly one: `end`. */
+struct joins {
+	uint32_t n;
+	uint32_t one;   /* when n is 1 */
+	uint32_t *many; /* when n is more: all */
+};
+
 struct place {
 	const struct plan_queue *plan;
 	struct place
@@ -62,11 +69,10 @@ struct place {
 	_Atomic uint32_t writers;    /* [any] live lanes of non-daemon writers */
 	_Atomic uint32_t readers;    /* [any] live reading replicas */
 	_Atomic uint64_t cut_off;    /* [any] items that no reader was left to take */
-	uint32_t *joins;             /* [start] joins that wait for it */
-	uint32_t n_joins;
-	bool drained;     /* [control] */
-	uint64_t left;    /* [control] found in it after the end */
-	uint64_t flipped; /* [control] by which cut last: see swap.c */
+	struct joins joins;          /* [start] joins that wait for it */
+	bool drained;                /* [control] */
+	uint64_t left;               /* [control] found in it after the end */
+	uint64_t flipped;            /* [control] by which cut last: see swap.c */
 	struct message message;
 };
 
@@ -229,10 +235,9 @@ struct stage {
 	struct section *section; /* NULL: not critical */
 	struct order *order;     /* NULL: what is emitted leaves as it comes */
 	struct loop *loop;       /* the cycle that it is part of, or NULL */
-	uint32_t *joins;         /* [start] joins that wait for its end */
-	uint32_t n_joins;
-	uint32_t live;        /* [control] replicas that have not ended */
-	bool ended, stopping; /* [control] */
+	struct joins joins;      /* [start] joins that wait for its end */
+	uint32_t live;           /* [control] replicas that have not ended */
+	bool ended, stopping;    /* [control] */
 	struct swap_stage swap;
 };
 
@@ -240,8 +245,7 @@ struct join {
 	const struct plan_join *plan;
 	uint32_t remaining; /* [control] */
 	bool passed;        /* [control] */
-	uint32_t *joins;    /* [start] joins that wait for this one */
-	uint32_t n_joins;
+	struct joins joins; /* [start] joins that wait for this one */
 };
 
 /* A cycle of the graph: see loop.c. */

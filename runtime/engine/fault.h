@@ -8,12 +8,13 @@
 
 enum fault {
 	FAULT_NONE,
-	FAULT_COMMIT,  /* what a failed item emitted leaves all the same */
-	FAULT_BIT,     /* the code changes by a plain pointer, not by the version bit */
-	FAULT_LAYOUT,  /* every layout is taken for the same */
-	FAULT_GRACE,   /* a build is unloaded without a grace period */
-	FAULT_BARRIER, /* likewise without waiting for its RCU callbacks */
-	FAULT_SNAPSHOT /* a failed item's changes to the state stay */
+	FAULT_COMMIT,   /* what a failed item emitted leaves all the same */
+	FAULT_BIT,      /* the code changes by a plain pointer, not by the version bit */
+	FAULT_LAYOUT,   /* every layout is taken for the same */
+	FAULT_GRACE,    /* a build is unloaded without a grace period */
+	FAULT_BARRIER,  /* likewise without waiting for its RCU callbacks */
+	FAULT_SNAPSHOT, /* a failed item's changes to the state stay */
+	FAULT_COPY      /* the developer's own file is loaded */
 };
 
 #ifndef ENGINE_FAULT

@@ -10,11 +10,13 @@
 
 static void pass(struct engine *e, uint32_t index);
 
-static void count_down(struct engine *e, const uint32_t *joins, uint32_t n)
+static void count_down(struct engine *e, const struct joins *joins)
 {
-	for (uint32_t i = 0; i < n; i++)
-		if (--e->joins[joins[i]].remaining == 0)
-			pass(e, joins[i]);
+	const uint32_t *list = joins->n == 1 ? &joins->one : joins->many;
+
+	for (uint32_t i = 0; i < joins->n; i++)
+		if (--e->joins[list[i]].remaining == 0)
+			pass(e, list[i]);
 }
 
 static void start_stage(struct stage *s)
@@ -40,17 +42,17 @@ static void pass(struct engine *e, uint32_t index)
 		if (s->plan->daemon && s->plan->until == index)
 			stage_stop(s, STOP_HARD);
 	}
-	count_down(e, j->joins, j->n_joins);
+	count_down(e, &j->joins);
 }
 
 void join_stage_ended(struct engine *e, struct stage *s)
 {
-	count_down(e, s->joins, s->n_joins);
+	count_down(e, &s->joins);
 }
 
 void join_place_drained(struct engine *e, struct place *p)
 {
-	count_down(e, p->joins, p->n_joins);
+	count_down(e, &p->joins);
 }
 
 /* Joins that wait for nothing pass at once; `start` is one of them. Likewise what is drained, or

@@ -69,6 +69,8 @@ int output_add_slow(struct replica *r, struct output *o, struct item *item)
 
 void output_discard(struct replica *r)
 {
+	if (LEFT_OUT(FAULT_COMMIT))
+		return;
 	if (r->touched)
 		state_discard(r);
 	for (uint32_t i = 0; i < r->n_outputs; i++) {

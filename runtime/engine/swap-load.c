@@ -97,7 +97,7 @@ int swap_load(struct swap_offer *ret, const char *file, struct pc_error **err)
 
 	if (!l)
 		return error_set(err, PC_NOMEM, "out of memory");
-	if (!ends_in(file, ".c"))
+	if (!ends_in(file, ".c") && !LEFT_OUT(FAULT_COPY))
 		rc = copy_file(file, &l->copy, err);
 	if (rc == PC_OK)
 		rc = loader_open(&l->plugin, NULL, l->copy ? l->copy : file, NULL, err);
