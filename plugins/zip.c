@@ -57,8 +57,7 @@ static const struct pc_port outputs[] = {
 static const struct pc_param params[] = {
 	PC_PARAM_U64(struct zip, by, "0", "0..1000000", NULL,
                      "0: by arrival; else the field that must be equal, counted from 1"),
-	PC_PARAM_STRING(struct zip, sep, "\t",
-                        "what stands between the halves of a text pair"),
+	PC_PARAM_STRING(struct zip, sep, "\t", "what stands between the halves of a text pair"),
 	PC_PARAM_ENUM(struct zip, as, "text", as_names,
                       "text: LEFT SEP RIGHT; pair: size of left as u64, left, right"),
 	PC_PARAM_ENUM(struct zip, rest, "drop", rest_names,

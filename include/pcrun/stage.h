@@ -524,6 +524,7 @@ static inline void pc_want(struct pc_stage *st, unsigned port, bool wanted)
 /** True once the runtime wants the replica to end. [any] */
 static inline bool pc_stopping(const struct pc_stage *st)
 {
+	/* relaxed: a late answer only means one more look */
 	return __atomic_load_n(&st->stopping, __ATOMIC_RELAXED) != 0;
 }
 

@@ -47,7 +47,7 @@ static void replica_ended(struct replica *r)
 	r->reported = true;
 	if (--s->live > 0)
 		return;
-	s->ended = true;
+	flag_set(&s->ended);
 	stage_close(s);
 	swap_stage_ended(s);
 	s->engine->live--;
@@ -57,9 +57,9 @@ static void replica_ended(struct replica *r)
 static void place_drained(struct place *p)
 {
 	/* It was so when it was posted; it is so for ever once no writer is left. */
-	if (p->drained)
+	if (flag_is(&p->drained))
 		return;
-	p->drained = true;
+	flag_set(&p->drained);
 	join_place_drained(p->engine, p);
 }
 
@@ -121,7 +121,7 @@ static void on_grace(uv_timer_t *timer)
 	for (uint32_t i = 0; i < e->plan->n_stages; i++) {
 		struct stage *s = &e->stages[i];
 
-		if (!s->stopping || s->ended)
+		if (!s->stopping || flag_is(&s->ended))
 			continue;
 		for (uint32_t k = 0; k < s->plan->replicas; k++) {
 			struct replica *r = &s->replicas[k];
@@ -148,7 +148,7 @@ static void start_grace(struct engine *e)
 /* Wakes the replicas out of whatever the runtime makes them wait for. */
 void stage_stop(struct stage *s, enum stop how)
 {
-	if (s->ended)
+	if (flag_is(&s->ended))
 		return;
 	if (how == STOP_HARD && !s->stopping) {
 		s->stopping = true;
@@ -161,6 +161,7 @@ void stage_stop(struct stage *s, enum stop how)
 		if (r->reported)
 			continue;
 		atomic_store_explicit(&r->stop, how, memory_order_release); /* A3 */
+		/* relaxed: the stage only asks whether to hurry */
 		__atomic_store_n(&r->pub.stopping, 1, __ATOMIC_RELAXED);
 		atomic_fetch_or_explicit(&r->kick, KICK_STOP,
 		                         memory_order_seq_cst); /* H2 H3 SW7 */

@@ -313,7 +313,7 @@ static const char *stage_state(const struct stage *s)
 	int doing = atomic_load_explicit((_Atomic int *)(uintptr_t)&s->replicas[0].doing,
 	                                 memory_order_relaxed);
 
-	if (s->ended)
+	if (flag_is(&s->ended))
 		return "ended";
 	switch ((enum doing)doing) {
 	case DOING_HELD:

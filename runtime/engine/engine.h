@@ -70,7 +70,7 @@ struct place {
 	_Atomic uint32_t readers;    /* [any] live reading replicas */
 	_Atomic uint64_t cut_off;    /* [any] items that no reader was left to take */
 	struct joins joins;          /* [start] joins that wait for it */
-	bool drained;                /* [control] */
+	_Atomic bool drained;        /* [control] writes; flag_is() */
 	uint64_t left;               /* [control] found in it after the end */
 	uint64_t flipped;            /* [control] by which cut last: see swap.c */
 	struct message message;
@@ -237,7 +237,8 @@ struct stage {
 	struct loop *loop;       /* the cycle that it is part of, or NULL */
 	struct joins joins;      /* [start] joins that wait for its end */
 	uint32_t live;           /* [control] replicas that have not ended */
-	bool ended, stopping;    /* [control] */
+	_Atomic bool ended;      /* [control] writes; flag_is() */
+	bool stopping;           /* [control] */
 	struct swap_stage swap;
 };
 
@@ -541,6 +542,19 @@ static inline uint64_t count_read(const _Atomic uint64_t *counter)
 	/* relaxed: a snapshot */
 	return atomic_load_explicit((_Atomic uint64_t *)(uintptr_t)counter,
 	                            memory_order_relaxed);
+}
+
+/* What the control thread knows and others show: a snapshot. */
+static inline void flag_set(_Atomic bool *flag)
+{
+	/* relaxed: one writer; nothing else is read by it */
+	atomic_store_explicit(flag, true, memory_order_relaxed);
+}
+
+static inline bool flag_is(const _Atomic bool *flag)
+{
+	/* relaxed: as above */
+	return atomic_load_explicit((_Atomic bool *)(uintptr_t)flag, memory_order_relaxed);
 }
 
 static inline void doing_set(struct replica *r, enum doing what)

@@ -48,13 +48,13 @@ static void held(const struct replica *r, struct buf *out)
 
 	buf_addf(out, "waits for the join '%s'", j->plan->name);
 	for (uint32_t i = 0; i < j->plan->n_stages; i++)
-		if (!e->stages[j->plan->stages[i]].ended)
+		if (!flag_is(&e->stages[j->plan->stages[i]].ended))
 			buf_addf(out, ", which waits for the end of '%s'",
 			         e->stages[j->plan->stages[i]].plan->name);
 	for (uint32_t i = 0; i < j->plan->n_queues; i++) {
 		const struct place *p = &e->places[j->plan->queues[i]];
 
-		if (!p->drained) {
+		if (!flag_is(&p->drained)) {
 			buf_adds(out, ", which waits until this is drained: ");
 			place_state(p, out);
 		}

@@ -37,7 +37,7 @@ static void pass(struct engine *e, uint32_t index)
 	for (uint32_t i = 0; i < e->plan->n_stages; i++) {
 		struct stage *s = &e->stages[i];
 
-		if (s->plan->start == index && !s->ended)
+		if (s->plan->start == index && !flag_is(&s->ended))
 			start_stage(s);
 		if (s->plan->daemon && s->plan->until == index)
 			stage_stop(s, STOP_HARD);

@@ -5,8 +5,8 @@
  * costs tens of microseconds, see research/queues.md).
  *
  * Pairs
- *   W1 task_notify: acq_rel sched -> W2 own_main: acquire sched     what made it ready
- *   W3 section let_in: release granted -> W4 own_main: acquire granted    see section.c
+ *   W2 asleep: acquire sched, with T1 of task.c                what made it ready
+ *   W4 wait_for_section: acquire granted, with S3 of section.c    what was done inside before
  */
 #include "engine/engine.h"
 

@@ -306,7 +306,7 @@ static bool look(struct stage *s, int64_t now)
 	struct cut *cut = s->swap.cut;
 	bool news = false;
 
-	if (s->ended) {
+	if (flag_is(&s->ended)) {
 		answer_pending(s, PC_STOPPED, "the stage has ended");
 		return false;
 	}

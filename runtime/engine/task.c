@@ -13,7 +13,7 @@
  * Pairs
  *   T1 notify: acq_rel sched -> T2 settle: acq_rel sched     what was made ready, before the look
  *   T2 settle: acq_rel sched -> T1 notify: acq_rel sched     the replica's own fields
- *   T3 settle: acq_rel awake -> T4 control: acquire awake    all is asleep
+ *   T3 fall_asleep: acq_rel awake, with C7 of control.c      all is asleep
  *   T5 task_notify: acq_rel external -> itself               who un-counts the timer
  */
 #include "engine/engine.h"
