@@ -356,8 +356,14 @@ int line_start(unsigned workers)
 
 int line_end(void)
 {
+	int rc;
+
 	atomic_store_explicit(&line->enough, true, memory_order_relaxed); /* a flag */
-	return graph_wait(&line->g);
+	rc = graph_wait(&line->g);
+	if (rc != PC_OK)
+		printf("# the graph ended with %d: %s\n", rc,
+		       pc_error_text(line->g.engine->error));
+	return rc;
 }
 
 uint64_t line_seen(void)

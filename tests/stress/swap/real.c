@@ -1,0 +1,391 @@
+/* stress/swap/real.c: swaps of real shared objects, through <pcrun/pcrun.h>: loaded from copies,
+ * unloaded when nobody needs them, nothing left behind.
+ *
+ * Argument: the folder of the plugins that meson.build makes of plug.c. */
+#include "engine/swap.h"
+
+#include <dirent.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define INSTRUMENTED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define INSTRUMENTED 1
+#endif
+#endif
+#ifndef INSTRUMENTED
+#define INSTRUMENTED 0 /* then plugins are never unloaded, so that reports have names */
+#endif
+
+static const char *dir;
+static int n_tests, n_failed;
+static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
+static char log_text[1 << 20]; /* under the lock */
+static size_t log_size;
+
+static void on_log(void *user, int level, const char *stage, const char *text)
+{
+	int n;
+
+	(void)user;
+	(void)level;
+	pthread_mutex_lock(&log_lock);
+	n = snprintf(log_text + log_size, sizeof(log_text) - log_size, "%s: %s\n",
+	             stage ? stage : "-", text);
+	if (log_size + (size_t)n < sizeof(log_text))
+		log_size += (size_t)n;
+	pthread_mutex_unlock(&log_lock);
+}
+
+static void log_clear(void)
+{
+	pthread_mutex_lock(&log_lock);
+	log_size = 0;
+	log_text[0] = '\0';
+	pthread_mutex_unlock(&log_lock);
+}
+
+/* Within 30 s. */
+static bool logged(const char *text)
+{
+	struct timespec moment = {0, 1000000};
+	bool found = false;
+
+	for (int i = 0; i < 30000 && !found; i++) {
+		pthread_mutex_lock(&log_lock);
+		found = strstr(log_text, text) != NULL;
+		pthread_mutex_unlock(&log_lock);
+		if (!found)
+			nanosleep(&moment, NULL);
+	}
+	return found;
+}
+
+static void report(bool ok, const char *what)
+{
+	n_tests++;
+	n_failed += !ok;
+	if (!ok)
+		printf("# the end of the log:\n# %s\n",
+		       log_text + (log_size > 1000 ? log_size - 1000 : 0));
+	printf("%s %d - %s\n", ok ? "ok" : "not ok", n_tests, what);
+	fflush(stdout);
+}
+
+static void doze(long ms)
+{
+	struct timespec t = {ms / 1000, ms % 1000 * 1000000};
+
+	nanosleep(&t, NULL);
+}
+
+static struct pc_graph *start(const char *mid)
+{
+	const char *const dirs[] = {dir};
+	struct pc_load_options load = {
+		.size = sizeof(load), .plugin_dirs = dirs, .n_plugin_dirs = 1};
+	struct pc_run_options run = {.size = sizeof(run), .workers = 2, .log = on_log};
+	struct pc_error *err = NULL;
+	struct pc_graph *graph;
+	char text[1024];
+
+	log_clear();
+	snprintf(text, sizeof(text),
+	         "stage mid = %s/%s.so()\nnumbers -> mid -> tally [capacity=256]\n", dir, mid);
+	if (pc_graph_load_text(&graph, "test", text, strlen(text), &load, &err) != PC_OK ||
+	    pc_graph_start(graph, &run, &err) != PC_OK) {
+		printf("Bail out! %s", pc_error_text(err));
+		exit(1);
+	}
+	return graph;
+}
+
+static size_t index_of_mid(struct pc_graph *graph)
+{
+	struct pc_stage_row row;
+	size_t i = 0;
+
+	while (pc_graph_stage(graph, i, &row, sizeof(row)) && strcmp(row.name, "mid") != 0)
+		i++;
+	return i;
+}
+
+/* PC_STOPPED and nothing else: no item was missing, no ledger out. */
+static bool end(struct pc_graph *graph)
+{
+	struct pc_error *err = NULL;
+	int rc;
+
+	pc_graph_stop(graph, PC_STOP_DRAIN);
+	rc = pc_graph_wait(graph, 60 * PC_SEC, &err);
+	if (rc != PC_STOPPED)
+		printf("# result %d: %s", rc, pc_error_text(err));
+	pc_error_free(err);
+	pc_graph_free(graph);
+	return rc == PC_STOPPED;
+}
+
+static int swap(struct pc_graph *graph, const char *mid, struct pc_error **err)
+{
+	struct pc_swap_options options = {.size = sizeof(options), .probation_ns = 1};
+	struct pc_swap_report r;
+	char file[512];
+	int rc;
+
+	snprintf(file, sizeof(file), "%s/%s.so", dir, mid);
+	rc = pc_graph_swap(graph, "mid", file, &options, &r, sizeof(r), err);
+	free(r.text);
+	return rc;
+}
+
+/* ---- what a process has open and mapped ---- */
+
+static unsigned entries(const char *path)
+{
+	DIR *d = opendir(path);
+	unsigned n = 0;
+
+	while (d && readdir(d))
+		n++;
+	if (d)
+		closedir(d);
+	return n;
+}
+
+/* Lines of /proc/self/maps that name our copies; all lines. */
+static unsigned maps(unsigned *ret_all)
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	char line[1024];
+	unsigned n = 0;
+
+	*ret_all = 0;
+	while (f && fgets(line, sizeof(line), f)) {
+		(*ret_all)++;
+		n += strstr(line, "/pcrun-") != NULL;
+	}
+	if (f)
+		fclose(f);
+	return n;
+}
+
+static long rss_kb(void)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	long size = 0, rss = 0;
+
+	if (f && fscanf(f, "%ld %ld", &size, &rss) != 2)
+		rss = 0;
+	if (f)
+		fclose(f);
+	return rss * 4;
+}
+
+struct usage {
+	unsigned fds, threads, copies, maps;
+	long rss_kb;
+	size_t heap;
+};
+
+static struct usage usage(void)
+{
+	struct usage u;
+
+	doze(100); /* what is being retired */
+	u.fds = entries("/proc/self/fd");
+	u.threads = entries("/proc/self/task");
+	u.copies = maps(&u.maps);
+	u.rss_kb = rss_kb();
+	u.heap = mallinfo2().uordblks;
+	return u;
+}
+
+static void print(const char *what, struct usage u)
+{
+	printf("# %s: %u descriptors, %u threads, %u maps (%u of copies), %ld kB, heap %zu\n",
+	       what, u.fds, u.threads, u.maps, u.copies, u.rss_kb, u.heap);
+}
+
+/* Two builds in turn, each time from a copy of its own. After the first swaps nothing grows. */
+static void growth(unsigned n)
+{
+	struct pc_graph *graph = start("mid1");
+	struct usage before, after;
+	struct pc_error *err = NULL;
+	bool ok = true;
+	unsigned loaded;
+
+	for (unsigned i = 0; i < 40 && ok; i++)
+		ok = swap(graph, i % 2 ? "mid1" : "mid2", &err) == PC_OK;
+	before = usage();
+	for (unsigned i = 0; i < n && ok; i++)
+		ok = swap(graph, i % 2 ? "mid1" : "mid2", &err) == PC_OK;
+	after = usage();
+	print("before", before);
+	print("after", after);
+	if (!ok)
+		printf("# %s", pc_error_text(err));
+	pc_error_free(err);
+	ok = end(graph) && ok && after.fds == before.fds && after.threads == before.threads;
+	if (!INSTRUMENTED)
+		ok = ok && after.copies <= before.copies + 10 &&
+		     after.maps <= before.maps + 16 && after.rss_kb <= before.rss_kb + 1024;
+	/* Eight are kept; one runs, one is the way back, and one or two wait to be looked at. */
+	loaded = after.copies / 5;
+	report(ok && (INSTRUMENTED || loaded <= SWAP_KEEP + 4),
+	       "swaps of real plugins: nothing grows");
+	report(entries("/proc/self/fd") > 0 && logged("v1 -> v2 live at item"),
+	       "and each is announced");
+}
+
+static void leftovers(void)
+{
+	struct pc_graph *graph = start("mid1");
+	bool ok = true;
+
+	for (int i = 0; i < 60 && ok; i++) {
+		ok = swap(graph, i % 2 ? "mid1" : "midrcu", NULL) == PC_OK;
+		doze(1);
+	}
+	report(end(graph) && ok, "callbacks left with call_rcu() run before their code goes");
+}
+
+static void pointers(void)
+{
+	struct pc_graph *graph = start("mid1");
+	struct pc_swap_options reset = {
+		.size = sizeof(reset), .reset_state = true, .probation_ns = 1};
+	struct pc_build_row row;
+	bool ok, held = false;
+	char file[512];
+
+	/* Its open() leaves the address of a string of its own in the state, which all adopt. */
+	snprintf(file, sizeof(file), "%s/midpoints.so", dir);
+	ok = pc_graph_swap(graph, "mid", file, &reset, NULL, 0, NULL) == PC_OK;
+	for (int i = 0; i < 20 && ok; i++)
+		ok = swap(graph, i % 2 ? "mid1" : "mid2", NULL) == PC_OK;
+	for (size_t i = 0; pc_graph_build(graph, index_of_mid(graph), i, &row, sizeof(row));
+	     i++)
+		held |= row.number == 2;
+	ok = ok && held && logged("v2 stays loaded: `name` at offset 8");
+	report(end(graph) && ok,
+	       "a state points into an old image: that stays, and it is said");
+}
+
+static void refusals(void)
+{
+	struct pc_graph *graph = start("mid1");
+	struct pc_error *err = NULL;
+	bool ok = swap(graph, "nothing", &err) == PC_WRONG;
+
+	pc_error_free(err);
+	err = NULL;
+	ok = swap(graph, "numbers", &err) == PC_WRONG && ok &&
+	     strstr(pc_error_text(err), "another stage, 'numbers'");
+	pc_error_free(err);
+	ok = pc_graph_swap(graph, "nobody", "x", NULL, NULL, 0, NULL) == PC_INVALID && ok;
+	ok = pc_graph_swap(graph, "mid", NULL, NULL, NULL, 0, NULL) == PC_INVALID && ok;
+	report(end(graph) && ok, "what can't be loaded, or is another stage: refused");
+}
+
+/* ---- the developer's file changes under its name, by rename and in place ---- */
+
+static bool copy_over(const char *from, const char *to, bool in_place)
+{
+	char part[600], buffer[65536];
+	FILE *in, *out;
+	size_t n;
+
+	snprintf(part, sizeof(part), "%s%s", to, in_place ? "" : ".part");
+	in = fopen(from, "r");
+	out = fopen(part, "w");
+	while (in && out && (n = fread(buffer, 1, sizeof(buffer), in)) > 0)
+		fwrite(buffer, 1, n, out);
+	if (in)
+		fclose(in);
+	if (out)
+		fclose(out);
+	return in && out && (in_place || rename(part, to) == 0);
+}
+
+static void rebuilds(void)
+{
+	char folder[] = "/tmp/pcrun-test-XXXXXX", from[512], to[512];
+	struct pc_graph *graph = start("mid1");
+	struct pc_swap_options options = {.size = sizeof(options), .probation_ns = 1};
+	struct pc_error *err = NULL;
+	bool ok = mkdtemp(folder) != NULL;
+
+	snprintf(to, sizeof(to), "%s/mid.so", folder);
+	for (int i = 0; i < 12 && ok; i++) {
+		snprintf(from, sizeof(from), "%s/mid%d.so", dir, 2 - i % 2);
+		log_clear();
+		ok = copy_over(from, to, i % 3 == 2) &&
+		     pc_graph_swap(graph, "mid", to, &options, NULL, 0, &err) == PC_OK;
+		ok = ok && logged(i % 2 ? "here is v1" : "here is v2");
+	}
+	if (err)
+		printf("# %s", pc_error_text(err));
+	pc_error_free(err);
+	unlink(to);
+	rmdir(folder);
+	report(end(graph) && ok, "one path, rebuilt by rename and in place: each build runs");
+}
+
+/* ---- readers hold a read section for long: no build may be freed meanwhile ---- */
+
+static _Atomic bool done;
+
+static void *look(void *arg)
+{
+	struct pc_build_row row;
+
+	while (!atomic_load_explicit(&done, memory_order_relaxed)) /* a flag */
+		for (size_t i = 0; pc_graph_build(arg, index_of_mid(arg), i, &row, sizeof(row));
+		     i++)
+			if (row.number == 0 || row.number > 100000)
+				abort();
+	return NULL;
+}
+
+static void readers(void)
+{
+	struct pc_graph *graph = start("mid1");
+	pthread_t threads[2];
+	bool ok = true;
+
+	atomic_store_explicit(&done, false, memory_order_relaxed); /* before the threads */
+	for (int i = 0; i < 2; i++)
+		pthread_create(&threads[i], NULL, look, graph);
+	for (int i = 0; i < 100 && ok; i++)
+		ok = swap(graph, i % 2 ? "mid1" : "mid2", NULL) == PC_OK;
+	atomic_store_explicit(&done, true, memory_order_relaxed); /* a flag */
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	report(end(graph) && ok, "others list the builds while they come and go");
+}
+
+int main(int argc, char **argv)
+{
+	unsigned n = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 300;
+
+	if (argc < 2)
+		return 2;
+	dir = argv[1];
+	growth(n);
+	leftovers();
+	pointers();
+	refusals();
+	rebuilds();
+	readers();
+	printf("1..%d\n", n_tests);
+	return n_failed != 0;
+}
