@@ -459,6 +459,7 @@ enum act { ACT_AGAIN, ACT_SLEEP, ACT_ENDED };
 enum act activate(struct replica *r, struct scratch *scratch);
 
 /* task.c */
+void task_begin(struct replica *r);                /* [replica] it was QUEUED */
 void task_notify(struct replica *r);               /* [any] */
 bool task_settle(struct replica *r, enum act act); /* [replica] true: it is ready again */
 

@@ -63,8 +63,7 @@ static void *own_main(void *arg)
 		wait_until_ready(r);
 		if (section && !section_enter(section, r))
 			wait_for_section(r);
-		/* relaxed: QUEUED is ours to take; a notify meanwhile is covered by this run */
-		atomic_store_explicit(&r->sched, TASK_RUNNING, memory_order_relaxed);
+		task_begin(r);
 		act = activate(r, &scratch);
 		if (section)
 			section_leave(section);

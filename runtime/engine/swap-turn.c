@@ -178,6 +178,24 @@ static bool is_resting(const struct stage *s)
 	                            memory_order_relaxed) == GO_WAIT;
 }
 
+/* Nothing was run on the new code, and nothing will be. */
+static void give_up(struct stage *s)
+{
+	const struct cut *cut = s->swap.cut;
+	struct pc_error *error = NULL;
+	bool as_left;
+
+	if (any_fell(cut))
+		error_set(&error, PC_WRONG, "its migrate() failed: %s", why(cut, &as_left));
+	else
+		error_set(&error, PC_WRONG, "not all replicas came to rest in time");
+	error_add(&error, "stage '%s': v%u is refused, v%u keeps running", s->plan->name,
+	          cut->to->number, cut->from->number);
+	engine_log(s->engine, PC_WARN, s->plan->name, "%s", pc_error_text(error));
+	swap_go(s, false);
+	answer(s, &s->swap.answering, PC_WRONG, error);
+}
+
 /* What time brings. */
 static void look_at_time(struct stage *s, int64_t now)
 {
@@ -185,7 +203,7 @@ static void look_at_time(struct stage *s, int64_t now)
 
 	if (r && now >= r->until_ns) {
 		if (is_resting(s))
-			swap_go(s, false); /* the others must not rest for ever */
+			give_up(s); /* the others must not rest for ever */
 		else if (s->swap.in_flight)
 			answer_timeout(s);
 		else
@@ -219,21 +237,6 @@ static bool all(const struct stage *s, enum what what)
 	return true;
 }
 
-/* Nothing was run on the new code. */
-static void say_failed(const struct stage *s, struct pc_error **err)
-{
-	const struct cut *cut = s->swap.cut;
-	bool as_left;
-
-	if (any_fell(cut))
-		error_set(err, PC_WRONG, "its migrate() failed: %s", why(cut, &as_left));
-	else
-		error_set(err, PC_WRONG, "not all replicas came to rest in time");
-	error_add(err, "stage '%s': v%u is refused, v%u keeps running", s->plan->name,
-	          cut->to->number, cut->from->number);
-	engine_log(s->engine, PC_WARN, s->plan->name, "%s", pc_error_text(*err));
-}
-
 static void complete(struct stage *s)
 {
 	struct swap_request *r = s->swap.answering;
@@ -242,14 +245,12 @@ static void complete(struct stage *s)
 
 	if (cut->is_back)
 		say_reversed(s, &error);
-	else if (cut->failed)
-		say_failed(s, &error);
 	swap_complete(s);
 	measure(cut, &s->swap.report);
-	if (error) {
-		answer(s, &s->swap.answering, pc_error_code(error), error);
+	if (cut->is_back)
+		answer(s, &s->swap.answering, PC_ERROR, error);
+	if (cut->is_back || cut->failed)
 		return;
-	}
 	say_live(s, cut);
 	if (r)
 		r->until_ns = clock_after_ns(clock_now_ns(), r->wish.probation_ns);
@@ -311,7 +312,10 @@ static bool look(struct stage *s, int64_t now)
 		return false;
 	}
 	if (is_resting(s) && all(s, RESTING)) {
-		swap_go(s, !any_fell(cut));
+		if (any_fell(cut))
+			give_up(s);
+		else
+			swap_go(s, true);
 		news = true;
 	}
 	if (cut && !cut->is_back && !cut->turned && !is_resting(s) && !cut->failed &&

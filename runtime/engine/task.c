@@ -13,6 +13,7 @@
  * Pairs
  *   T1 notify: acq_rel sched -> T2 settle: acq_rel sched     what was made ready, before the look
  *   T2 settle: acq_rel sched -> T1 notify: acq_rel sched     the replica's own fields
+ *   T1 notify: acq_rel sched -> T1 task_begin: acq_rel sched likewise, when it was QUEUED
  *   T3 fall_asleep: acq_rel awake, with C7 of control.c      all is asleep
  *   T5 task_notify: acq_rel external -> itself               who un-counts the timer
  */
@@ -58,6 +59,14 @@ static void fall_asleep(struct engine *e)
 {
 	if (atomic_fetch_sub_explicit(&e->awake, 1, memory_order_acq_rel) == 1 /* T3 */)
 		control_nudge(e);
+}
+
+/* An exchange, not a store: a notify that came while the replica was QUEUED was taken for covered
+ * by this run, so what it announced must be seen by every look from here on. With a plain store
+ * the looks could come before it, the replica would find its waiter still armed, and sleep. */
+void task_begin(struct replica *r)
+{
+	atomic_exchange_explicit(&r->sched, TASK_RUNNING, memory_order_acq_rel); /* T1 T2 */
 }
 
 bool task_settle(struct replica *r, enum act act)

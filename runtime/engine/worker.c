@@ -215,18 +215,36 @@ static bool quitting(const struct pool *pool)
 	                            memory_order_acquire) != 0; /* K6 */
 }
 
-/* From parked back to searching, unless somebody has given us a permit meanwhile: take that. */
+/* From parked back to searching without having slept. Whoever is parked stands for one of the count
+ * in `idle`, or for one permit that a waker has made of it; but not for a certain one: another
+ * worker may come, park, and take the permit. So both are tried in turn; waiting for a permit
+ * alone could be for ever, with work in our hands. */
 static void unpark(struct pool *pool)
 {
-	/* relaxed: the exchange decides */
+	/* relaxed, here and below: the exchanges decide */
 	uint32_t idle = atomic_load_explicit(&pool->idle, memory_order_relaxed);
 
-	while (PARKED(idle) > 0)
-		if (atomic_compare_exchange_weak_explicit(
-			    &pool->idle, &idle, idle - 1 + SEARCHING,
-			    memory_order_acq_rel /* K2 */, memory_order_relaxed /* again */))
+	for (;;) {
+		/* relaxed: as above */
+		uint32_t have = atomic_load_explicit(&pool->permits, memory_order_relaxed);
+
+		if (PARKED(idle) > 0) {
+			if (atomic_compare_exchange_weak_explicit(
+				    &pool->idle, &idle, idle - 1 + SEARCHING,
+				    memory_order_acq_rel /* K2 */,
+				    memory_order_relaxed /* again */))
+				return;
+			continue;
+		}
+		if (have > 0 &&
+		    atomic_compare_exchange_weak_explicit(&pool->permits, &have, have - 1,
+		                                          memory_order_acquire /* K4 */,
+		                                          memory_order_relaxed /* again */))
 			return;
-	permit_take(pool, INT64_MAX);
+		cpu_relax();
+		/* relaxed: as above */
+		idle = atomic_load_explicit(&pool->idle, memory_order_relaxed);
+	}
 }
 
 /* Sleep until there is a permit, or until a rescue finds work. Returns counted as searching. */
@@ -288,9 +306,8 @@ static void run(struct worker *w, struct replica *r)
 
 	if (section && !section_enter(section, r))
 		return;
-	/* relaxed, three times: QUEUED is ours alone, the FIFO ordered what came before; ticks
-	 * only say that something moves, odd while an activation lasts */
-	atomic_store_explicit(&r->sched, TASK_RUNNING, memory_order_relaxed);
+	task_begin(r);
+	/* relaxed, both: ticks only say that something moves, odd while an activation lasts */
 	atomic_fetch_add_explicit(&w->ticks, 1, memory_order_relaxed); /* relaxed: as above */
 	act = activate(r, &w->scratch);
 	atomic_fetch_add_explicit(&w->ticks, 1, memory_order_relaxed); /* relaxed: as above */
