@@ -27,8 +27,13 @@
 #define PEERS(X)                                                                               \
 	X(pcrun)                                                                               \
 	X(lfq)                                                                                 \
-	X(wfcq) X(mutex) X(pipe) X(vyukov) PEERS_CK(X) PEERS_DPDK(X) PEERS_GLIB(X)             \
-		PEERS_MOODYCAMEL(X) PEERS_BOOST(X) PEERS_TBB(X) PEERS_ATOMIC_QUEUE(X)
+	X(wfcq)                                                                                \
+	X(mutex)                                                                               \
+	X(pipe)                                                                                \
+	X(vyukov)                                                                              \
+	PEERS_CK(X)                                                                            \
+	PEERS_DPDK(X)                                                                          \
+	PEERS_GLIB(X) PEERS_MOODYCAMEL(X) PEERS_BOOST(X) PEERS_TBB(X) PEERS_ATOMIC_QUEUE(X)
 #ifdef HAVE_CK
 #define PEERS_CK(X) X(ck)
 #else
