@@ -119,12 +119,12 @@ static void on_grace(uv_timer_t *timer)
 	struct engine *e = timer->data;
 
 	for (uint32_t i = 0; i < e->plan->n_stages; i++) {
-		struct stage *s = &e->stages[i];
+		struct stage *s = e->stages[i];
 
 		if (!s->stopping || flag_is(&s->ended))
 			continue;
-		for (uint32_t k = 0; k < s->plan->replicas; k++) {
-			struct replica *r = &s->replicas[k];
+		for (uint32_t k = 0; k < s->n_replicas; k++) {
+			struct replica *r = s->replicas[k];
 
 			if (r->reported)
 				continue;
@@ -154,8 +154,8 @@ void stage_stop(struct stage *s, enum stop how)
 		s->stopping = true;
 		start_grace(s->engine);
 	}
-	for (uint32_t i = 0; i < s->plan->replicas; i++) {
-		struct replica *r = &s->replicas[i];
+	for (uint32_t i = 0; i < s->n_replicas; i++) {
+		struct replica *r = s->replicas[i];
 		int kick_fd;
 
 		if (r->reported)
@@ -181,7 +181,7 @@ static void stop_now(struct engine *e)
 		return;
 	e->stopping = true;
 	for (uint32_t i = 0; i < e->plan->n_stages; i++)
-		stage_stop(&e->stages[i], STOP_HARD);
+		stage_stop(e->stages[i], STOP_HARD);
 }
 
 static void on_drain(uv_timer_t *timer)
@@ -203,8 +203,8 @@ static void apply_stop(struct engine *e)
 	} else if (asked == PC_STOP_DRAIN && !e->draining) {
 		e->draining = true;
 		for (uint32_t i = 0; i < e->plan->n_stages; i++)
-			if (e->stages[i].desc->n_inputs == 0 && !e->stages[i].plan->daemon)
-				stage_stop(&e->stages[i], STOP_SOFT);
+			if (e->stages[i]->desc->n_inputs == 0 && !e->stages[i]->plan->daemon)
+				stage_stop(e->stages[i], STOP_SOFT);
 		uv_timer_start(&e->drain, on_drain, (uint64_t)(e->drain_ns / PC_MS), 0);
 	}
 }

@@ -37,16 +37,12 @@ static void create_lane(struct replica *r, struct lane *lane, struct place *p)
 
 /* Who keeps a queue open: its non-daemon writers, else its daemons; of a feedback queue, those
  * outside the cycle and the cycle as a whole (loop.c). */
-struct writers {
-	uint32_t workers, daemons, inside;
-};
-
-static void count_writers(const struct replica *r, struct writers *writers)
+static void count_writers(const struct replica *r)
 {
 	for (uint32_t o = 0; o < r->n_outputs; o++)
 		for (uint32_t l = 0; l < r->outputs[o].n_lanes; l++) {
 			struct place *p = r->outputs[o].lanes[l].place;
-			struct writers *w = &writers[p - r->engine->places];
+			struct writers *w = &p->count;
 
 			if (r->stage->plan->daemon)
 				w->daemons++;
@@ -89,13 +85,13 @@ static int create_output(struct replica *r, struct output *o, const uint32_t *qu
 	uint32_t n_lanes = 0;
 
 	for (uint32_t i = 0; i < n; i++)
-		n_lanes += parts(&r->engine->places[queues[i]]);
+		n_lanes += parts(r->engine->places[queues[i]]);
 	o->n_queues = n;
 	o->lanes = array(n_lanes, sizeof(*o->lanes));
 	if (!o->lanes)
 		return PC_NOMEM;
 	for (uint32_t i = 0; i < n; i++) {
-		struct place *p = &r->engine->places[queues[i]];
+		struct place *p = r->engine->places[queues[i]];
 		struct split *split = NULL;
 
 		if (p->next_part) {
@@ -147,7 +143,7 @@ static int create_replica(struct stage *s, struct replica *r, uint32_t index)
 		memcpy(r->state, plan->params, s->desc->state_size);
 	swap_create_replica(r);
 	for (uint32_t i = 0; i < s->desc->n_inputs; i++) {
-		struct place *p = &s->engine->places[plan->inputs[i].queue];
+		struct place *p = s->engine->places[plan->inputs[i].queue];
 
 		for (uint32_t part = 0; p->next_part && part < index; part++)
 			p = p->next_part;
@@ -167,12 +163,15 @@ static int create_replica(struct stage *s, struct replica *r, uint32_t index)
 
 static int create_stages(struct engine *e)
 {
-	e->stages = array(e->plan->n_stages, sizeof(*e->stages));
-	if (!e->stages)
+	struct stage *stages = arena_alloc(&e->arena, e->plan->n_stages * sizeof(*stages));
+
+	e->stages = array(e->plan->n_stages, sizeof(struct stage *));
+	if (!e->stages || !stages)
 		return PC_NOMEM;
 	for (uint32_t i = 0; i < e->plan->n_stages; i++) {
 		const struct plan_stage *plan = &e->plan->stages[i];
-		struct stage *s = &e->stages[i];
+		struct stage *s = e->stages[i] = &stages[i];
+		struct replica *replicas;
 
 		s->plan = plan;
 		s->desc = plan->desc;
@@ -180,22 +179,27 @@ static int create_stages(struct engine *e)
 		s->live = plan->replicas;
 		swap_create_stage(s);
 		s->section = plan->section == PLAN_NONE ? NULL : &e->sections[plan->section];
-		s->replicas = array(plan->replicas, sizeof(*s->replicas));
+		replicas = arena_alloc(&e->arena, plan->replicas * sizeof(*replicas));
+		s->replicas = array(plan->replicas, sizeof(struct replica *));
 		if (plan->ordered && plan->replicas > 1)
 			s->order = calloc(1, sizeof(*s->order));
-		if (!s->replicas || (plan->ordered && plan->replicas > 1 && !s->order))
+		if (!replicas || !s->replicas ||
+		    (plan->ordered && plan->replicas > 1 && !s->order))
 			return PC_NOMEM;
-		for (uint32_t k = 0; k < plan->replicas; k++)
-			if (create_replica(s, &s->replicas[k], k))
+		for (uint32_t k = 0; k < plan->replicas; k++) {
+			s->replicas[s->n_replicas++] = &replicas[k];
+			if (create_replica(s, &replicas[k], k))
 				return PC_NOMEM;
+		}
 	}
 	e->live = e->plan->n_stages;
 	return PC_OK;
 }
 
 /* After the stages: they have counted themselves as readers. */
-static int create_queue(struct place *p, const struct writers *w)
+static int create_queue(struct place *p)
 {
+	const struct writers *w = &p->count;
 	struct pc_queue_options options = {
 		.size = sizeof(options),
 		.capacity = p->plan->capacity,
@@ -223,18 +227,17 @@ static void point_at_queues(struct replica *r)
 
 static int create_queues(struct engine *e)
 {
-	struct writers *writers = array(e->n_places, sizeof(*writers));
-	int rc = writers ? loop_find(e) : PC_NOMEM;
+	int rc = loop_find(e);
 
 	for (uint32_t i = 0; i < e->plan->n_stages && !rc; i++)
 		for (uint32_t k = 0; k < e->plan->stages[i].replicas; k++)
-			count_writers(&e->stages[i].replicas[k], writers);
-	for (uint32_t i = 0; i < e->n_places && !rc; i++)
-		rc = create_queue(&e->places[i], &writers[i]);
+			count_writers(e->stages[i]->replicas[k]);
+	for (uint32_t i = 0; i < e->plan->n_queues && !rc; i++)
+		for (struct place *p = e->places[i]; p && !rc; p = p->next_part)
+			rc = create_queue(p);
 	for (uint32_t i = 0; i < e->plan->n_stages && !rc; i++)
 		for (uint32_t k = 0; k < e->plan->stages[i].replicas; k++)
-			point_at_queues(&e->stages[i].replicas[k]);
-	free(writers);
+			point_at_queues(e->stages[i]->replicas[k]);
 	return rc;
 }
 
@@ -271,9 +274,9 @@ static int create_joins(struct engine *e)
 		e->joins[i].plan = plan;
 		e->joins[i].remaining = plan->n_stages + plan->n_queues + plan->n_joins;
 		for (uint32_t k = 0; k < plan->n_stages && !rc; k++)
-			rc = add_join(&e->stages[plan->stages[k]].joins, i);
+			rc = add_join(&e->stages[plan->stages[k]]->joins, i);
 		for (uint32_t k = 0; k < plan->n_queues && !rc; k++) {
-			struct place *p = &e->places[plan->queues[k]];
+			struct place *p = e->places[plan->queues[k]];
 
 			e->joins[i].remaining += parts(p) - 1;
 			for (; p && !rc; p = p->next_part) {
@@ -354,31 +357,29 @@ static uint32_t parts_wanted(const struct plan *plan, const struct plan_queue *q
 	return reader->by ? reader->replicas : 1;
 }
 
-static uint32_t count_places(const struct plan *plan)
+static struct place *create_place(struct engine *e, const struct plan_queue *q)
 {
-	uint32_t n = 0;
+	uint32_t n = parts_wanted(e->plan, q);
+	struct place *p = arena_alloc(&e->arena, n * sizeof(*p));
 
-	for (uint32_t i = 0; i < plan->n_queues; i++)
-		n += parts_wanted(plan, &plan->queues[i]);
-	return n;
+	for (uint32_t part = 0; p && part < n; part++) {
+		p[part].plan = q;
+		p[part].engine = e;
+		p[part].message.kind = MESSAGE_DRAINED;
+		p[part].next_part = part + 1 < n ? &p[part + 1] : NULL;
+	}
+	return p;
 }
 
-static void create_places(struct engine *e)
+static int create_places(struct engine *e)
 {
-	uint32_t further = e->plan->n_queues;
-
-	for (uint32_t i = 0; i < e->plan->n_queues; i++) {
-		struct place *p = &e->places[i];
-		uint32_t n = parts_wanted(e->plan, &e->plan->queues[i]);
-
-		for (uint32_t part = 0; part < n; part++) {
-			p->plan = &e->plan->queues[i];
-			p->engine = e;
-			p->message.kind = MESSAGE_DRAINED;
-			if (part + 1 < n)
-				p = p->next_part = &e->places[further++];
-		}
+	e->places = array(e->plan->n_queues, sizeof(struct place *));
+	for (uint32_t i = 0; e->places && i < e->plan->n_queues; i++) {
+		e->places[i] = create_place(e, &e->plan->queues[i]);
+		if (!e->places[i])
+			return PC_NOMEM;
 	}
+	return e->places ? PC_OK : PC_NOMEM;
 }
 
 int engine_create(struct engine **ret, const struct plan *plan,
@@ -408,14 +409,12 @@ int engine_create(struct engine **ret, const struct plan *plan,
 		goto fail;
 	}
 	e->items = item_pool_create();
-	e->n_places = count_places(plan);
-	e->places = array(e->n_places, sizeof(*e->places));
-	rc = e->items && e->places ? PC_OK : PC_NOMEM;
+	rc = e->items ? PC_OK : PC_NOMEM;
 	if (rc)
 		goto fail;
 	item_cache_init(&e->control_cache, e->items);
-	create_places(e);
-	rc = create_sections(e);
+	rc = create_places(e);
+	rc = rc ? rc : create_sections(e);
 	rc = rc ? rc : state_create(e);
 	rc = rc ? rc : create_stages(e);
 	rc = rc ? rc : create_queues(e);
@@ -446,8 +445,8 @@ static void destroy_splits(struct split *split)
 
 static void destroy_stage(struct stage *s)
 {
-	for (uint32_t k = 0; s->replicas && k < s->plan->replicas; k++) {
-		struct replica *r = &s->replicas[k];
+	for (uint32_t k = 0; k < s->n_replicas; k++) {
+		struct replica *r = s->replicas[k];
 		/* relaxed: no other thread any more */
 		int kick_fd = atomic_load_explicit(&r->kick_fd, memory_order_relaxed);
 
@@ -479,12 +478,13 @@ void engine_destroy(struct engine *e)
 		uv_loop_close(&e->loop);
 	item_cache_set_current(&e->control_cache);
 	swap_destroy(e);
-	for (uint32_t i = 0; e->stages && i < e->plan->n_stages; i++)
-		destroy_stage(&e->stages[i]);
-	for (uint32_t i = 0; e->places && i < e->n_places; i++) {
-		pc_queue_destroy(e->places[i].queue);
-		free(e->places[i].joins.many);
-	}
+	for (uint32_t i = 0; e->stages && i < e->plan->n_stages && e->stages[i]; i++)
+		destroy_stage(e->stages[i]);
+	for (uint32_t i = 0; e->places && i < e->plan->n_queues; i++)
+		for (struct place *p = e->places[i]; p; p = p->next_part) {
+			pc_queue_destroy(p->queue);
+			free(p->joins.many);
+		}
 	for (uint32_t i = 0; e->joins && i < e->plan->n_joins; i++)
 		free(e->joins[i].joins.many);
 	for (uint32_t i = 0; e->sections && i < e->plan->n_sections; i++)
@@ -506,6 +506,7 @@ void engine_destroy(struct engine *e)
 		free(e->loops);
 		e->loops = next;
 	}
+	arena_fini(&e->arena);
 	item_cache_set_current(NULL);
 	if (e->items) {
 		item_cache_fini(&e->control_cache);

@@ -300,9 +300,9 @@ PC_API bool pc_graph_queue(struct pc_graph *graph, size_t index, struct pc_queue
 {
 	struct pc_queue_row row;
 
-	if (!graph->engine || index >= graph->plan.n_queues)
+	if (!graph->engine || index >= graph->engine->plan->n_queues)
 		return false;
-	ledger_row(&graph->engine->places[index], &row);
+	ledger_row(graph->engine->places[index], &row);
 	memcpy(ret_row, &row, size < sizeof(row) ? size : sizeof(row));
 	return true;
 }
@@ -310,7 +310,7 @@ PC_API bool pc_graph_queue(struct pc_graph *graph, size_t index, struct pc_queue
 static const char *stage_state(const struct stage *s)
 {
 	/* relaxed: a snapshot */
-	int doing = atomic_load_explicit((_Atomic int *)(uintptr_t)&s->replicas[0].doing,
+	int doing = atomic_load_explicit((_Atomic int *)(uintptr_t)&s->replicas[0]->doing,
 	                                 memory_order_relaxed);
 
 	if (flag_is(&s->ended))
@@ -344,9 +344,9 @@ PC_API bool pc_graph_stage(struct pc_graph *graph, size_t index, struct pc_stage
 	const struct stage *s;
 	struct pc_stage_row row = {0};
 
-	if (!graph->engine || index >= graph->plan.n_stages)
+	if (!graph->engine || index >= graph->engine->plan->n_stages)
 		return false;
-	s = &graph->engine->stages[index];
+	s = graph->engine->stages[index];
 	row.name = s->plan->name;
 	row.plugin = s->desc->name;
 	row.replicas = s->plan->replicas;
@@ -354,8 +354,8 @@ PC_API bool pc_graph_stage(struct pc_graph *graph, size_t index, struct pc_stage
 	row.inputs = s->desc->n_inputs;
 	row.outputs = s->desc->n_outputs;
 	row.flags = s->desc->flags;
-	for (uint32_t i = 0; i < s->plan->replicas; i++) {
-		const struct replica *r = &s->replicas[i];
+	for (uint32_t i = 0; i < s->n_replicas; i++) {
+		const struct replica *r = s->replicas[i];
 
 		for (uint32_t k = 0; k < s->desc->n_inputs; k++)
 			row.taken += count_read(&r->inputs[k].taken);

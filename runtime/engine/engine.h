@@ -9,6 +9,7 @@
 #ifndef ENGINE_ENGINE_H
 #define ENGINE_ENGINE_H
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/item.h"
 #include "engine/by.h"
@@ -70,9 +71,12 @@ struct place {
 	_Atomic uint32_t readers;    /* [any] live reading replicas */
 	_Atomic uint64_t cut_off;    /* [any] items that no reader was left to take */
 	struct joins joins;          /* [start] joins that wait for it */
-	_Atomic bool drained;        /* [control] writes; flag_is() */
-	uint64_t left;               /* [control] found in it after the end */
-	uint64_t flipped;            /* [control] by which cut last: see swap.c */
+	struct writers {
+		uint32_t workers, daemons, inside;
+	} count;              /* [start] lanes into it; see create.c */
+	_Atomic bool drained; /* [control] writes; flag_is() */
+	uint64_t left;        /* [control] found in it after the end */
+	uint64_t flipped;     /* [control] by which cut last: see swap.c */
 	struct message message;
 };
 
@@ -231,7 +235,8 @@ struct stage {
 	const struct plan_stage *plan;
 	const struct pc_stage_desc *desc;
 	struct engine *engine;
-	struct replica *replicas;
+	struct replica **replicas;
+	uint32_t n_replicas;     /* in the array, those that have left included */
 	struct section *section; /* NULL: not critical */
 	struct order *order;     /* NULL: what is emitted leaves as it comes */
 	struct loop *loop;       /* the cycle that it is part of, or NULL */
@@ -319,9 +324,9 @@ struct pool {
 struct engine {
 	const struct plan *plan;
 	struct item_pool *items;
-	struct stage *stages;
-	struct place *places; /* one per queue of the plan, then the further parts */
-	uint32_t n_places;
+	struct arena arena;    /* [start, control] stages, replicas, places: until the end */
+	struct stage **stages; /* as in the plan */
+	struct place **places; /* as the queues of the plan; further parts hang on them */
 	struct join *joins;
 	struct section *sections;
 	struct pc_shared *shareds;

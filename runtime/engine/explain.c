@@ -48,11 +48,11 @@ static void held(const struct replica *r, struct buf *out)
 
 	buf_addf(out, "waits for the join '%s'", j->plan->name);
 	for (uint32_t i = 0; i < j->plan->n_stages; i++)
-		if (!flag_is(&e->stages[j->plan->stages[i]].ended))
+		if (!flag_is(&e->stages[j->plan->stages[i]]->ended))
 			buf_addf(out, ", which waits for the end of '%s'",
-			         e->stages[j->plan->stages[i]].plan->name);
+			         e->stages[j->plan->stages[i]]->plan->name);
 	for (uint32_t i = 0; i < j->plan->n_queues; i++) {
-		const struct place *p = &e->places[j->plan->queues[i]];
+		const struct place *p = e->places[j->plan->queues[i]];
 
 		if (!flag_is(&p->drained)) {
 			buf_adds(out, ", which waits until this is drained: ");
@@ -110,6 +110,6 @@ static void replica(const struct replica *r, struct buf *out)
 void explain(struct engine *e, struct buf *out)
 {
 	for (uint32_t i = 0; i < e->plan->n_stages; i++)
-		for (uint32_t k = 0; k < e->stages[i].plan->replicas; k++)
-			replica(&e->stages[i].replicas[k], out);
+		for (uint32_t k = 0; k < e->stages[i]->n_replicas; k++)
+			replica(e->stages[i]->replicas[k], out);
 }

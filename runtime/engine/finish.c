@@ -31,8 +31,8 @@ static void close_replica(struct replica *r)
 
 void stage_close(struct stage *s)
 {
-	for (uint32_t i = 0; i < s->plan->replicas; i++)
-		close_replica(&s->replicas[i]);
+	for (uint32_t i = 0; i < s->n_replicas; i++)
+		close_replica(s->replicas[i]);
 }
 
 /* Threads that were abandoned may never come: they get a moment, then stay behind. */
@@ -53,8 +53,8 @@ bool thread_join(struct engine *e, pthread_t thread)
 static void join_own_threads(struct engine *e)
 {
 	for (uint32_t i = 0; i < e->plan->n_stages; i++)
-		for (uint32_t k = 0; k < e->stages[i].plan->replicas; k++) {
-			struct replica *r = &e->stages[i].replicas[k];
+		for (uint32_t k = 0; k < e->stages[i]->n_replicas; k++) {
+			struct replica *r = e->stages[i]->replicas[k];
 
 			if (r->has_thread && thread_join(e, r->thread))
 				r->has_thread = false;
@@ -65,8 +65,8 @@ void finish(struct engine *e)
 {
 	e->finished = true;
 	for (uint32_t i = 0; i < e->plan->n_stages; i++)
-		for (uint32_t k = 0; k < e->stages[i].plan->replicas; k++)
-			wake_close(&e->stages[i].replicas[k]);
+		for (uint32_t k = 0; k < e->stages[i]->n_replicas; k++)
+			wake_close(e->stages[i]->replicas[k]);
 	join_own_threads(e);
 	pool_quit(e);
 	ledger_settle(e);

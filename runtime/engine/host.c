@@ -274,7 +274,7 @@ static bool out_wired(struct pc_stage *st, unsigned port)
 
 	/* All replicas are wired alike. */
 	port = swap_out_port(replica_of(st), port);
-	return port < s->desc->n_outputs && s->replicas[0].outputs[port].n_lanes > 0;
+	return port < s->desc->n_outputs && s->replicas[0]->outputs[port].n_lanes > 0;
 }
 
 static void want(struct pc_stage *st, unsigned port, bool wanted)

@@ -21,10 +21,10 @@ static void count_down(struct engine *e, const struct joins *joins)
 
 static void start_stage(struct stage *s)
 {
-	for (uint32_t i = 0; i < s->plan->replicas; i++) {
-		atomic_store_explicit(&s->replicas[i].started, 1,
+	for (uint32_t i = 0; i < s->n_replicas; i++) {
+		atomic_store_explicit(&s->replicas[i]->started, 1,
 		                      memory_order_release); /* A5 */
-		task_notify(&s->replicas[i]);
+		task_notify(s->replicas[i]);
 	}
 }
 
@@ -35,7 +35,7 @@ static void pass(struct engine *e, uint32_t index)
 
 	j->passed = true;
 	for (uint32_t i = 0; i < e->plan->n_stages; i++) {
-		struct stage *s = &e->stages[i];
+		struct stage *s = e->stages[i];
 
 		if (s->plan->start == index && !flag_is(&s->ended))
 			start_stage(s);
@@ -63,11 +63,12 @@ void join_begin(struct engine *e)
 		/* relaxed: nothing has been started yet */
 		if (atomic_load_explicit(&loop->outside, memory_order_relaxed) == 0)
 			loop_quiet(loop);
-	for (uint32_t i = 0; i < e->n_places; i++)
-		/* relaxed: as above */
-		if (e->places[i].tracked &&
-		    atomic_load_explicit(&e->places[i].writers, memory_order_relaxed) == 0)
-			control_post(e, &e->places[i].message);
+	for (uint32_t i = 0; i < e->plan->n_queues; i++)
+		for (struct place *p = e->places[i]; p; p = p->next_part)
+			/* relaxed: as above */
+			if (p->tracked &&
+			    atomic_load_explicit(&p->writers, memory_order_relaxed) == 0)
+				control_post(e, &p->message);
 	for (uint32_t i = 0; i < e->plan->n_joins; i++) {
 		const struct plan_join *plan = e->joins[i].plan;
 

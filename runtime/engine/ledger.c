@@ -15,11 +15,11 @@ static void count_readers(const struct place *p, struct pc_queue_row *row)
 	const struct engine *e = p->engine;
 
 	for (uint32_t i = 0; i < p->plan->n_readers; i++) {
-		const struct stage *s = &e->stages[p->plan->readers[i]];
+		const struct stage *s = e->stages[p->plan->readers[i]];
 
-		for (uint32_t k = 0; k < s->plan->replicas; k++)
+		for (uint32_t k = 0; k < s->n_replicas; k++)
 			for (uint32_t port = 0; port < s->desc->n_inputs; port++) {
-				const struct input *in = &s->replicas[k].inputs[port];
+				const struct input *in = &s->replicas[k]->inputs[port];
 
 				if (in->place != p)
 					continue;
@@ -27,7 +27,7 @@ static void count_readers(const struct place *p, struct pc_queue_row *row)
 				row->dead += count_read(&in->dead);
 				row->abandoned += count_read(&in->abandoned);
 				/* in the hands of a thread that never came back */
-				if (s->replicas[k].abandoned)
+				if (s->replicas[k]->abandoned)
 					row->abandoned += count_read(&in->taken) -
 					                  count_read(&in->done) -
 					                  count_read(&in->dead) -
@@ -81,29 +81,34 @@ void ledger_row(const struct place *p, struct pc_queue_row *ret)
 	}
 }
 
+static void settle(struct place *p)
+{
+	struct engine *e = p->engine;
+	struct pc_error *error = NULL;
+	struct pc_queue_row row;
+	void *item;
+
+	while (pc_queue_take(p->queue, &item, 0) == PC_OK) {
+		item_unref(&e->control_cache, item);
+		p->left++;
+	}
+	part_row(p, &row);
+	if (row.put == row.done + row.dropped + row.dead + row.abandoned + row.queued)
+		return;
+	error_set(&error, PC_ERROR,
+	          "the ledger of queue '%s' is out: %" PRIu64 " put, but %" PRIu64
+	          " done, %" PRIu64 " dropped, %" PRIu64 " dead, %" PRIu64
+	          " abandoned, %" PRIu64 " queued: a bug in pcrun",
+	          p->plan->name, row.put, row.done, row.dropped, row.dead, row.abandoned,
+	          row.queued);
+	engine_fail(e, PC_ERROR, error);
+}
+
 /* Nobody takes any more: what is queued is abandoned. Then the sums must be right. */
 void ledger_settle(struct engine *e)
 {
-	for (uint32_t i = 0; i < e->n_places; i++) {
-		struct place *p = &e->places[i];
-		struct pc_error *error = NULL;
-		struct pc_queue_row row;
-		void *item;
-
-		while (pc_queue_take(p->queue, &item, 0) == PC_OK) {
-			item_unref(&e->control_cache, item);
-			p->left++;
-		}
-		part_row(p, &row);
-		if (row.put == row.done + row.dropped + row.dead + row.abandoned + row.queued)
-			continue;
-		error_set(&error, PC_ERROR,
-		          "the ledger of queue '%s' is out: %" PRIu64 " put, but %" PRIu64
-		          " done, %" PRIu64 " dropped, %" PRIu64 " dead, %" PRIu64
-		          " abandoned, %" PRIu64 " queued: a bug in pcrun",
-		          p->plan->name, row.put, row.done, row.dropped, row.dead,
-		          row.abandoned, row.queued);
-		engine_fail(e, PC_ERROR, error);
-	}
+	for (uint32_t i = 0; i < e->plan->n_queues; i++)
+		for (struct place *p = e->places[i]; p; p = p->next_part)
+			settle(p);
 	item_cache_settle(&e->control_cache);
 }

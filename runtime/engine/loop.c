@@ -51,14 +51,14 @@ static void mark_loop(struct engine *e, struct loop *loop, const bool *stages)
 {
 	for (uint32_t i = 0; i < e->plan->n_stages; i++)
 		if (stages[i])
-			e->stages[i].loop = loop;
+			e->stages[i]->loop = loop;
 	for (uint32_t q = 0; q < e->plan->n_queues; q++) {
 		const struct plan_queue *queue = &e->plan->queues[q];
 		bool read_inside = false;
 
 		for (uint32_t i = 0; i < queue->n_readers; i++)
 			read_inside |= stages[queue->readers[i]];
-		for (struct place *p = &e->places[q]; p && read_inside; p = p->next_part)
+		for (struct place *p = e->places[q]; p && read_inside; p = p->next_part)
 			p->loop = loop;
 	}
 }
@@ -92,7 +92,7 @@ int loop_find(struct engine *e)
 	int rc = PC_OK;
 
 	for (uint32_t i = 0; i < e->plan->n_queues && !rc; i++) {
-		if (!e->plan->queues[i].feedback || e->places[i].loop)
+		if (!e->plan->queues[i].feedback || e->places[i]->loop)
 			continue;
 		marks = marks ? marks : malloc(n);
 		rc = marks ? find_one(e, i, marks) : PC_NOMEM;
@@ -134,7 +134,8 @@ void loop_quiet(struct loop *loop)
 	if (loop->closed)
 		return;
 	loop->closed = true;
-	for (uint32_t i = 0; i < e->n_places; i++)
-		if (e->places[i].loop == loop && e->places[i].plan->feedback)
-			pc_queue_writer_end(e->places[i].queue);
+	for (uint32_t i = 0; i < e->plan->n_queues; i++)
+		for (struct place *p = e->places[i]; p; p = p->next_part)
+			if (p->loop == loop && p->plan->feedback)
+				pc_queue_writer_end(p->queue);
 }

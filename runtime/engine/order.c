@@ -62,9 +62,9 @@ void order_next(struct replica *r)
 	/* relaxed: nobody moves the turn to ours again */
 	atomic_store_explicit(&r->waits_turn, 0, memory_order_relaxed);
 	atomic_store_explicit(&s->order->turn, turn, memory_order_seq_cst); /* D5 */
-	for (uint32_t i = 0; i < s->plan->replicas; i++)
-		if (atomic_load_explicit(&s->replicas[i].waits_turn,
+	for (uint32_t i = 0; i < s->n_replicas; i++)
+		if (atomic_load_explicit(&s->replicas[i]->waits_turn,
 		                         memory_order_seq_cst) /* D4 */
 		    == turn + 1)
-			task_notify(&s->replicas[i]);
+			task_notify(s->replicas[i]);
 }

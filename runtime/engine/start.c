@@ -36,8 +36,8 @@ static int open_replica(struct replica *r, struct pc_error **err)
 static int open_all(struct engine *e, struct pc_error **err)
 {
 	for (uint32_t i = 0; i < e->plan->n_stages; i++)
-		for (uint32_t k = 0; k < e->stages[i].plan->replicas; k++)
-			if (open_replica(&e->stages[i].replicas[k], err))
+		for (uint32_t k = 0; k < e->stages[i]->n_replicas; k++)
+			if (open_replica(e->stages[i]->replicas[k], err))
 				return PC_ERROR;
 	return PC_OK;
 }
@@ -45,22 +45,22 @@ static int open_all(struct engine *e, struct pc_error **err)
 static void close_all(struct engine *e)
 {
 	for (uint32_t i = 0; i < e->plan->n_stages; i++)
-		stage_close(&e->stages[i]);
+		stage_close(e->stages[i]);
 }
 
 /* Threads of stages that block: they wait at once, since nothing has been notified yet. */
 static int start_own_threads(struct engine *e, struct pc_error **err)
 {
 	for (uint32_t i = 0; i < e->plan->n_stages; i++)
-		for (uint32_t k = 0; k < e->stages[i].plan->replicas; k++) {
+		for (uint32_t k = 0; k < e->stages[i]->n_replicas; k++) {
 			int rc = 0;
 
-			if (e->stages[i].plan->own_thread)
-				rc = own_start(&e->stages[i].replicas[k]);
+			if (e->stages[i]->plan->own_thread)
+				rc = own_start(e->stages[i]->replicas[k]);
 			if (rc)
 				return error_set(err, PC_ERROR,
 				                 "can not start a thread for stage '%s': %s",
-				                 e->stages[i].plan->name, strerror(rc));
+				                 e->stages[i]->plan->name, strerror(rc));
 		}
 	return PC_OK;
 }
@@ -70,8 +70,8 @@ static int start_own_threads(struct engine *e, struct pc_error **err)
 static void undo_threads(struct engine *e)
 {
 	for (uint32_t i = 0; i < e->plan->n_stages; i++)
-		for (uint32_t k = 0; k < e->stages[i].plan->replicas; k++) {
-			struct replica *r = &e->stages[i].replicas[k];
+		for (uint32_t k = 0; k < e->stages[i]->n_replicas; k++) {
+			struct replica *r = e->stages[i]->replicas[k];
 
 			if (!r->has_thread)
 				continue;

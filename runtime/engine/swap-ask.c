@@ -27,7 +27,7 @@ int swap_ask(struct engine *e, uint32_t stage, const struct swap_offer *offer,
              const struct swap_wish *wish, struct swap_report *ret_report,
              struct pc_error **err)
 {
-	struct swap_request request = {.stage = &e->stages[stage], .wish = *wish};
+	struct swap_request request = {.stage = e->stages[stage], .wish = *wish};
 	int rc;
 
 	if (offer)

@@ -95,7 +95,7 @@ PC_API bool pc_graph_build(struct pc_graph *graph, size_t stage, size_t index,
 
 	if (!e || stage >= e->plan->n_stages)
 		return false;
-	s = &e->stages[stage];
+	s = e->stages[stage];
 	queue_rcu_lock();
 	b = atomic_load_explicit(&s->swap.builds, memory_order_acquire); /* SW12 */
 	for (; b && index > 0; index--)

@@ -28,7 +28,7 @@ static void *make_state(const struct build *b)
 
 static struct cut *make_cut(struct stage *s, struct build *from, struct build *to)
 {
-	uint32_t n = s->plan->replicas;
+	uint32_t n = s->n_replicas;
 	struct cut *cut = calloc(1, sizeof(*cut) + n * sizeof(cut->passages[0]));
 
 	if (!cut)
@@ -138,7 +138,7 @@ static int open_fresh(struct cut *cut, struct pc_error **err)
 	if (!cut->to->desc->open)
 		return PC_OK;
 	for (uint32_t i = 0; i < cut->n_passages && rc == PC_OK; i++) {
-		struct replica *r = &cut->stage->replicas[i];
+		struct replica *r = cut->stage->replicas[i];
 		struct passage *p = &cut->passages[i];
 		struct replica *shadow;
 
@@ -224,7 +224,7 @@ void swap_cut_free(struct cut *cut)
 		return;
 	for (uint32_t i = 0; i < cut->n_passages; i++) {
 		struct passage *p = &cut->passages[i];
-		struct replica *r = &cut->stage->replicas[i];
+		struct replica *r = cut->stage->replicas[i];
 		struct dropped unused = {{cut->to, p->fresh}, p->opened};
 
 		swap_drop(r, &unused);

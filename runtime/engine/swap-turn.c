@@ -111,7 +111,7 @@ static void say_late(struct stage *s, int64_t now)
 
 	cut->noticed = true;
 	for (uint32_t i = 0; i < cut->n_passages; i++)
-		if (!has(&cut->passages[i].passed) && !s->replicas[i].reported)
+		if (!has(&cut->passages[i].passed) && !s->replicas[i]->reported)
 			buf_addf(&late, "%s%u", late.text ? ", " : "", i);
 	engine_log(s->engine, PC_WARN, s->plan->name,
 	           "v%u waits for replica %s, which for %.1f s has not come back from v%u; the "
@@ -231,7 +231,7 @@ static bool all(const struct stage *s, enum what what)
 		                           : what == PASSED ? &p->passed
 		                                            : &p->trusted;
 
-		if (!has(flag) && !s->replicas[i].reported)
+		if (!has(flag) && !s->replicas[i]->reported)
 			return false;
 	}
 	return true;
@@ -265,7 +265,7 @@ static bool queue_is_free(const struct stage *s)
 		const struct plan_queue *q = &e->plan->queues[s->plan->inputs[i].queue];
 
 		for (uint32_t k = 0; k < q->n_readers; k++)
-			if (e->stages[q->readers[k]].swap.in_flight)
+			if (e->stages[q->readers[k]]->swap.in_flight)
 				return false;
 	}
 	return true;
@@ -451,5 +451,5 @@ void swap_finish(struct engine *e)
 	pthread_mutex_unlock(&e->lock);
 	collect(e);
 	for (uint32_t i = 0; i < e->plan->n_stages; i++)
-		answer_pending(&e->stages[i], PC_STOPPED, "the graph has ended");
+		answer_pending(e->stages[i], PC_STOPPED, "the graph has ended");
 }

@@ -55,9 +55,9 @@ static void for_each_input(struct stage *s,
                            void (*what)(struct input *in, unsigned version, struct cut *cut),
                            struct cut *cut)
 {
-	for (uint32_t i = 0; i < s->plan->replicas; i++)
+	for (uint32_t i = 0; i < s->n_replicas; i++)
 		for (uint32_t k = 0; k < s->desc->n_inputs; k++) {
-			struct input *in = &s->replicas[i].inputs[k];
+			struct input *in = &s->replicas[i]->inputs[k];
 
 			what(in, queue_version(in->place->queue), cut);
 		}
@@ -101,9 +101,9 @@ static bool is_blocking_source(const struct stage *s)
 
 static void notify(struct stage *s)
 {
-	for (uint32_t i = 0; i < s->plan->replicas; i++)
-		if (!s->replicas[i].reported)
-			task_notify(&s->replicas[i]);
+	for (uint32_t i = 0; i < s->n_replicas; i++)
+		if (!s->replicas[i]->reported)
+			task_notify(s->replicas[i]);
 }
 
 static void flip(struct stage *s, struct cut *cut)
@@ -125,8 +125,8 @@ static void launch(struct stage *s, struct cut *cut)
 	if (!cut->rests)
 		flip(s, cut);
 	/* Before the target: whoever passes takes its kick back. */
-	for (uint32_t i = 0; i < s->plan->replicas && is_blocking_source(s); i++)
-		kick(&s->replicas[i]);
+	for (uint32_t i = 0; i < s->n_replicas && is_blocking_source(s); i++)
+		kick(s->replicas[i]);
 	atomic_store_explicit(&s->swap.target, cut, memory_order_release); /* SW1 */
 	notify(s);
 	swap_activate(s);
@@ -149,8 +149,8 @@ void swap_go(struct stage *s, bool on)
 
 static void set_settled(struct stage *s)
 {
-	for (uint32_t i = 0; i < s->plan->replicas; i++) {
-		struct replica *r = &s->replicas[i];
+	for (uint32_t i = 0; i < s->n_replicas; i++) {
+		struct replica *r = s->replicas[i];
 
 		swap_drop(r, &r->swap.aside);
 	}
@@ -262,8 +262,8 @@ void swap_complete(struct stage *s)
 	                                                      : &s->swap.cuts,
 	                          1, memory_order_relaxed); /* relaxed: as above */
 	for (uint32_t i = 0; i < cut->n_passages; i++) {
-		swap_drop(&s->replicas[i], &cut->passages[i].dropped[0]);
-		swap_drop(&s->replicas[i], &cut->passages[i].dropped[1]);
+		swap_drop(s->replicas[i], &cut->passages[i].dropped[0]);
+		swap_drop(s->replicas[i], &cut->passages[i].dropped[1]);
 		if (s->desc->n_inputs == 0)
 			cut->position += cut->passages[i].emitted;
 	}
@@ -303,8 +303,8 @@ static void destroy_stage(struct stage *s)
 		swap_cut_free(cut);
 		cut = older;
 	}
-	for (uint32_t i = 0; s->replicas && i < s->plan->replicas; i++) {
-		struct replica *r = &s->replicas[i];
+	for (uint32_t i = 0; i < s->n_replicas; i++) {
+		struct replica *r = s->replicas[i];
 
 		if (r->stage)
 			swap_drop(r, &r->swap.aside);
@@ -328,10 +328,10 @@ static void wait_for_callbacks(const struct engine *e)
 {
 	bool rcu = false;
 
-	for (uint32_t i = 0; e->stages && i < e->plan->n_stages; i++) {
+	for (uint32_t i = 0; e->stages && i < e->plan->n_stages && e->stages[i]; i++) {
 		/* relaxed, both: no other thread any more */
 		struct build *b =
-			atomic_load_explicit(&e->stages[i].swap.builds, memory_order_relaxed);
+			atomic_load_explicit(&e->stages[i]->swap.builds, memory_order_relaxed);
 
 		while (b) {
 			rcu = rcu || b->rcu;
@@ -346,8 +346,8 @@ static void wait_for_callbacks(const struct engine *e)
 void swap_destroy(struct engine *e)
 {
 	wait_for_callbacks(e);
-	for (uint32_t i = 0; e->stages && i < e->plan->n_stages; i++)
-		destroy_stage(&e->stages[i]);
+	for (uint32_t i = 0; e->stages && i < e->plan->n_stages && e->stages[i]; i++)
+		destroy_stage(e->stages[i]);
 	swap_retire_rest(e);
 	for (size_t i = 0; i < e->swap.n_texts; i++)
 		free(e->swap.texts[i]);

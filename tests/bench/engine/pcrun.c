@@ -228,7 +228,7 @@ static double fairness(uint64_t n)
 			total = 0;
 			for (uint32_t i = 0; i < 8; i++) {
 				did[i] = count_read(
-					&g->engine->stages[2 * i].replicas[0].inputs[0].done);
+					&g->engine->stages[2 * i]->replicas[0]->inputs[0].done);
 				total += did[i];
 			}
 		}

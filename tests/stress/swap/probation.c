@@ -200,7 +200,7 @@ static void coalesced(void)
 	for (int i = 0; i < 20; i++)
 		pthread_join(threads[i], NULL);
 	/* relaxed: after the threads */
-	last = atomic_load_explicit(&line->g.engine->stages[line_stage(MID)].swap.cuts,
+	last = atomic_load_explicit(&line->g.engine->stages[line_stage(MID)]->swap.cuts,
 	                            memory_order_relaxed);
 	ok = (int)last == atomic_load_explicit(&others, memory_order_relaxed) &&
 	     last > 0; /* so */

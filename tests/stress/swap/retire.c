@@ -84,7 +84,7 @@ static void grace(void)
 	line->g.engine->swap.keep = 0;
 	ok = swaps(5) && released_but(IN_USE);
 	queue_rcu_lock();
-	b = atomic_load_explicit(&line->g.engine->stages[line_stage(MID)].swap.builds,
+	b = atomic_load_explicit(&line->g.engine->stages[line_stage(MID)]->swap.builds,
 	                         memory_order_acquire);
 	for (; b && n < 64; b = atomic_load_explicit(&b->older, memory_order_acquire))
 		found[n++] = (const struct code *)(const void *)b->desc;
