@@ -83,6 +83,26 @@ PC_API int pc_format_text(char **ret_text, const char *name, const char *text, s
  * thread, one call at a time. `stage` is NULL for the runtime itself. */
 typedef void pc_log_fn(void *user, int level, const char *stage, const char *text);
 
+/** What becomes of builds while a graph runs; see pc_graph_swap(). */
+enum pc_swap_what {
+	PC_SWAP_LIVE = 1, /* all replicas run the new build */
+	PC_SWAP_BACK = 2, /* an item failed on it, and the build before it runs again */
+	PC_SWAP_LATE = 3  /* some replica has not come back from the old build for a second */
+};
+
+struct pc_swap_event {
+	int what; /* enum pc_swap_what */
+	const char *stage;
+	const struct pc_swap_report
+		*report; /* `text` is the runtime's; not all is known when late */
+	const char
+		*reason; /* BACK: why the item failed; LATE: the replicas, "0, 3"; else NULL */
+};
+
+/** Told of each event at once, in order, on the control thread: to be brief, and to call nothing
+ * of this header. All of `event` lives for the call only. */
+typedef void pc_swap_fn(void *user, const struct pc_swap_event *event);
+
 /** How to run. */
 struct pc_run_options {
 	size_t size;
@@ -91,7 +111,9 @@ struct pc_run_options {
 	int64_t grace_ns; /* for daemons and own threads to come back; 0: 2 s */
 	pc_log_fn *log;   /* NULL: nothing is said */
 	void *log_user;
-	int log_level; /* enum pc_level: lines below it are left out */
+	int log_level;    /* enum pc_level: lines below it are left out */
+	pc_swap_fn *swap; /* NULL: the log tells of swaps. Since 1.0 */
+	void *swap_user;
 };
 
 /** Open all stages and start. The graph runs on threads of its own.
@@ -118,6 +140,11 @@ PC_API int pc_graph_stop(struct pc_graph *graph, int how);
 /** A descriptor that becomes readable when the graph has ended; the graph's own. [any] -1 before
  * the start. */
 PC_API int pc_graph_fd(struct pc_graph *graph);
+
+/** The files that the graph was read from: 0 is the graph itself, then those that it includes, each
+ * with its path from the working directory. A text, or standard input, has the name that stands in
+ * messages. Lives as long as the graph. NULL beyond the end. [any] */
+PC_API const char *pc_graph_file(struct pc_graph *graph, size_t index);
 
 /** What everybody is doing and waiting for, in words, one line each; malloc'd. NULL: no memory.
  * [any] */
@@ -150,6 +177,7 @@ struct pc_stage_row {
 	uint64_t flags;           /* enum pc_stage_flags of its plugin */
 	unsigned build;           /* number of the build that runs: 1 at the start */
 	unsigned swaps, reversed; /* how often another took over; how often that was undone */
+	const char *file;         /* of its plugin, as it was found: a .so, or a .c */
 };
 
 /** Rows 0 … count-1; false beyond the end. `size` is sizeof the caller's struct. [any]

@@ -398,6 +398,8 @@ int engine_create(struct engine **ret, const struct plan *plan,
 	e->log = options->log;
 	e->log_user = options->log_user;
 	e->log_level = options->log_level;
+	e->swapped = options->swap;
+	e->swapped_user = options->swap_user;
 	pthread_mutex_init(&e->lock, NULL);
 	pthread_mutex_init(&e->log_lock, NULL);
 	pthread_cond_init(&e->ended_cond, NULL);

@@ -286,6 +286,14 @@ PC_API int pc_graph_fd(struct pc_graph *graph)
 	return graph->engine ? graph->engine->ended_fd : -1;
 }
 
+PC_API const char *pc_graph_file(struct pc_graph *graph, size_t index)
+{
+	const struct diag_list *diags = &graph->diags;
+
+	/* 0 of the list is no source. */
+	return index + 1 < diags->n_sources ? diags->sources[index + 1].name : NULL;
+}
+
 PC_API char *pc_graph_explain(struct pc_graph *graph)
 {
 	struct buf out = {0};
@@ -354,6 +362,7 @@ PC_API bool pc_graph_stage(struct pc_graph *graph, size_t index, struct pc_stage
 	row.inputs = s->desc->n_inputs;
 	row.outputs = s->desc->n_outputs;
 	row.flags = s->desc->flags;
+	row.file = s->plan->plugin ? s->plan->plugin->file : NULL;
 	for (uint32_t i = 0; i < s->n_replicas; i++) {
 		const struct replica *r = s->replicas[i];
 

@@ -361,6 +361,8 @@ struct engine {
 	void *log_user;
 	int log_level;
 	pthread_mutex_t log_lock;
+	pc_swap_fn *swapped; /* NULL: the log tells of swaps */
+	void *swapped_user;
 };
 
 /* embed.c, [any]; NULL before the start */

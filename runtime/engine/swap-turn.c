@@ -54,10 +54,31 @@ static void measure(const struct cut *cut, struct swap_report *report)
 	free(pauses);
 }
 
+/* True: the program that embeds the runtime says it itself. */
+static bool told(const struct stage *s, int what, const struct pc_swap_report *report,
+                 const char *reason)
+{
+	const struct engine *e = s->engine;
+	const struct pc_swap_event event = {what, s->plan->name, report, reason};
+
+	if (e->swapped)
+		e->swapped(e->swapped_user, &event);
+	return e->swapped != NULL;
+}
+
 static void say_live(const struct stage *s, const struct cut *cut)
 {
 	const struct swap_report *r = &s->swap.report;
+	const struct pc_swap_report report = {.from = r->from,
+	                                      .to = r->to,
+	                                      .item = r->position,
+	                                      .pause_median_ns = r->pause_median_ns,
+	                                      .pause_worst_ns = r->pause_worst_ns,
+	                                      .took_ns = r->took_ns,
+	                                      .text = r->words};
 
+	if (told(s, PC_SWAP_LIVE, &report, NULL))
+		return;
 	engine_log(s->engine, PC_INFO, s->plan->name,
 	           "v%u -> v%u live %s item %" PRIu64
 	           " | %s | pause %.1f us median, %.1f us worst of %u",
@@ -91,6 +112,8 @@ static const char *why(const struct cut *cut, bool *ret_as_left)
 static void say_reversed(const struct stage *s, struct pc_error **err)
 {
 	const struct cut *back = s->swap.cut, *cut = back->older;
+	const struct pc_swap_report report = {
+		.from = cut->to->number, .to = back->to->number, .item = back->position};
 	bool as_left;
 	const char *text = why(cut, &as_left);
 
@@ -101,24 +124,38 @@ static void say_reversed(const struct stage *s, struct pc_error **err)
 	          as_left ? " (the failed call had moved memory of the state, which stays as "
 	                    "it left it)"
 	                  : "");
-	engine_log(s->engine, PC_WARN, s->plan->name, "%s: %s", pc_error_first(*err), text);
+	if (!told(s, PC_SWAP_BACK, &report, text))
+		engine_log(s->engine, PC_WARN, s->plan->name, "%s: %s", pc_error_first(*err),
+		           text);
 }
 
 static void say_late(struct stage *s, int64_t now)
 {
 	struct cut *cut = s->swap.cut;
+	const struct pc_swap_report report = {.from = cut->from->number,
+	                                      .to = cut->to->number,
+	                                      .took_ns = now - cut->begun_ns};
 	struct buf late = {0};
 
 	cut->noticed = true;
 	for (uint32_t i = 0; i < cut->n_passages; i++)
 		if (!has(&cut->passages[i].passed) && !s->replicas[i]->reported)
 			buf_addf(&late, "%s%u", late.text ? ", " : "", i);
-	engine_log(s->engine, PC_WARN, s->plan->name,
-	           "v%u waits for replica %s, which for %.1f s has not come back from v%u; the "
-	           "others have passed",
-	           cut->to->number, late.text ? late.text : "?",
-	           (double)(now - cut->begun_ns) / 1e9, cut->from->number);
+	if (!told(s, PC_SWAP_LATE, &report, late.text))
+		engine_log(s->engine, PC_WARN, s->plan->name,
+		           "v%u waits for replica %s, which for %.1f s has not come back from "
+		           "v%u; the "
+		           "others have passed",
+		           cut->to->number, late.text ? late.text : "?",
+		           (double)(now - cut->begun_ns) / 1e9, cut->from->number);
 	buf_fini(&late);
+}
+
+/* Whoever asked gets the error, and says it: the log only tells programs that say nothing. */
+static void say_refused(const struct stage *s, const struct pc_error *error)
+{
+	if (!s->engine->swapped)
+		engine_log(s->engine, PC_WARN, s->plan->name, "%s", pc_error_text(error));
 }
 
 /* --------------------------------------------------------------------------- answering --- */
@@ -191,7 +228,7 @@ static void give_up(struct stage *s)
 		error_set(&error, PC_WRONG, "not all replicas came to rest in time");
 	error_add(&error, "stage '%s': v%u is refused, v%u keeps running", s->plan->name,
 	          cut->to->number, cut->from->number);
-	engine_log(s->engine, PC_WARN, s->plan->name, "%s", pc_error_text(error));
+	say_refused(s, error);
 	swap_go(s, false);
 	answer(s, &s->swap.answering, PC_WRONG, error);
 }
@@ -295,8 +332,7 @@ static void begin(struct stage *s)
 			error_add(&error, "stage '%s': v%u is refused, v%u keeps running",
 			          s->plan->name, s->swap.report.to, s->swap.current->number);
 		if (!(how & SWAP_DRY_RUN))
-			engine_log(s->engine, PC_WARN, s->plan->name, "%s",
-			           pc_error_text(error));
+			say_refused(s, error);
 	}
 	answer(s, &s->swap.answering, rc, error);
 }
