@@ -51,6 +51,11 @@ struct pc_load_options {
 	size_t n_defines;
 	const char *const *plugin_dirs; /* as -L, searched after the graph's own directory */
 	size_t n_plugin_dirs;
+	/* Load the plugins from copies that nobody else writes to: set it when their files may be
+	 * rebuilt, or stripped in place, while the graph runs. What is swapped in later always
+	 * is. Costs some 30 us and a file of their size each, in $XDG_RUNTIME_DIR, $TMPDIR or
+	 * /tmp; removed with the graph. */
+	bool private_copies;
 };
 
 /** Read a graph file, load its plugins and check everything that can be checked before a run.
@@ -235,6 +240,8 @@ struct pc_swap_report {
 	int64_t pause_worst_ns;
 	int64_t took_ns; /* from the cut until the last replica had passed it */
 	char *text;      /* what became of state and parameters, one line; malloc'd, or NULL */
+	bool unchanged; /* the file holds the very code that runs already: nothing was done, and
+	                  * `from` = `to`. (Debug information and build id do not count.) */
 };
 
 /** Let a stage run another build of its plugin, while the graph runs: no item is lost, doubled or
@@ -244,7 +251,7 @@ struct pc_swap_report {
  * @file       .so or .c; copied before it is loaded.
  * @options    NULL: defaults.
  * @ret_report may be NULL; `report_size` is sizeof the caller's struct. Written in every case.
- * @return PC_OK: the new build runs. PC_WRONG: refused, the old one runs on; the reasons are in the
+ * @return PC_OK: the new build runs (or did already: `unchanged`). PC_WRONG: refused, the old one runs on; the reasons are in the
  *         error. PC_ERROR: an item failed on the new build, and the old one runs again.
  *         PC_TIMEOUT: some replica has not come back from the old code; the swap goes on.
  *         PC_STOPPED: a newer request for the stage came first, or the graph has ended.
@@ -284,6 +291,19 @@ PC_API void pc_plugin_close(struct pc_plugin *plugin);
 /** Valid until close. */
 PC_API const struct pc_stage_desc *pc_plugin_desc(const struct pc_plugin *plugin);
 PC_API const char *pc_plugin_file(const struct pc_plugin *plugin);
+
+/** Is a plugin's file whole, so that it could be loaded as it lies there now? For whoever watches
+ * a file that a linker writes to: on PC_AGAIN wait for the next event, or try again a little later.
+ * Reads the file once; loads, compiles and changes nothing. A .c file is whole when it can be read
+ * and is not empty.
+ * @ret_code what of it runs, in one number: the same for two files means that a swap from one to
+ *           the other would change nothing (debug information and build id do not count). Of a .c
+ *           file: its text, without what it includes. May be NULL; set with PC_OK only.
+ * @return PC_OK; PC_AGAIN: it is empty, ends too early, has zeros where something must stand, or
+ *         changed while it was read: as if it was still being written. PC_WRONG: it is wrong
+ *         for good (a text file, a directory, another machine's, no stage). PC_ERROR: not there, as
+ *         after a link that has failed. PC_NOMEM. The reason is in the error. [any] Since 1.0. */
+PC_API int pc_plugin_whole(const char *file, uint64_t *ret_code, struct pc_error **ret_err);
 
 /** Call `each` for every plugin file on the search path, in order of search and name. `error` is
  * NULL for a usable one, `plugin` NULL for one that is not; both live for the call only.

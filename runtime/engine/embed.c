@@ -78,6 +78,15 @@ static int split_defines(const struct pc_load_options *options, struct lang_defi
 	return PC_OK;
 }
 
+/* The caller's struct may be an older, shorter one. */
+static bool wants_copies(const struct pc_load_options *options)
+{
+	return options &&
+	       options->size >= offsetof(struct pc_load_options, private_copies) +
+	                                sizeof(options->private_copies) &&
+	       options->private_copies;
+}
+
 /* Parses and plans; mistakes are in g->diags. */
 static int check(struct pc_graph *g, uint32_t source, const char *dir,
                  const struct pc_load_options *options, struct pc_error **err)
@@ -97,6 +106,7 @@ static int check(struct pc_graph *g, uint32_t source, const char *dir,
 	                      options ? options->n_plugin_dirs : 0))
 		goto out;
 	g->has_path = true;
+	g->path.private_copies = wants_copies(options);
 	rc = plan_make(&g->plan, &g->diags, &g->tree, &g->path, dir);
 	g->has_plan = true;
 out:
@@ -210,6 +220,7 @@ PC_API int pc_graph_start(struct pc_graph *graph, const struct pc_run_options *o
 		memcpy(&own, options,
 		       options->size < sizeof(own) ? options->size : sizeof(own));
 	graph->started = true;
+	loader_sweep();
 	rc = engine_create(&graph->engine, &graph->plan, &own, ret_err);
 	rc = rc ? rc : engine_start(graph->engine, ret_err);
 	if (rc) {

@@ -47,7 +47,7 @@ static int swap_one(struct pc_graph *graph, const char *stage, const char *file,
 		return error_set(err, PC_INVALID,
 		                 o->back ? "back, or to a file? not both"
 		                         : "to what? no file is given");
-	rc = file ? swap_load(&offer, file, err) : PC_OK;
+	rc = file ? swap_load(&offer, e->stages[index], file, err) : PC_OK;
 	if (rc) {
 		error_add(err, "stage '%s': refused, the old build keeps running", stage);
 		return rc == PC_NOMEM ? rc : PC_WRONG;
@@ -77,7 +77,8 @@ PC_API int pc_graph_swap(struct pc_graph *graph, const char *stage, const char *
 	                              .pause_median_ns = report.pause_median_ns,
 	                              .pause_worst_ns = report.pause_worst_ns,
 	                              .took_ns = report.took_ns,
-	                              .text = report.words};
+	                              .text = report.words,
+	                              .unchanged = report.unchanged};
 	if (ret_report)
 		memcpy(ret_report, &out, report_size < sizeof(out) ? report_size : sizeof(out));
 	if (!ret_report || report_size < sizeof(out))

@@ -192,7 +192,7 @@ static void look_for_pointers(struct build *victim, const struct dropped *at)
 		uintptr_t word;
 
 		memcpy(&word, state + i, sizeof(word));
-		if (word - victim->image < victim->image_end - victim->image) {
+		if (image_has(victim->image, word)) {
 			/* relaxed: told by `passed` */
 			atomic_store_explicit(&victim->points, i + 1, memory_order_relaxed);
 			return;

@@ -17,8 +17,6 @@
 
 #include "queue/rcu.h"
 
-#include <dlfcn.h>
-#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,64 +24,17 @@
 
 /* ------------------------------------------------------------------------------ images --- */
 
-struct search {
-	uintptr_t base, begin, end;
-};
-
-static int look_at_object(struct dl_phdr_info *info, size_t size, void *data)
-{
-	struct search *s = data;
-
-	(void)size;
-	if (info->dlpi_addr != s->base)
-		return 0;
-	s->begin = UINTPTR_MAX;
-	s->end = 0;
-	for (size_t i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *ph = &info->dlpi_phdr[i];
-		uintptr_t from = s->base + ph->p_vaddr;
-
-		if (ph->p_type != PT_LOAD)
-			continue;
-		s->begin = from < s->begin ? from & ~(uintptr_t)4095 : s->begin;
-		s->end = from + ph->p_memsz > s->end ? from + ph->p_memsz : s->end;
-	}
-	s->end = (s->end + 4095) & ~(uintptr_t)4095;
-	return 1;
-}
-
-static void find_image(struct build *b)
-{
-	struct search s = {0};
-	struct link_map *map;
-
-	if (!b->handle || dlinfo(b->handle, RTLD_DI_LINKMAP, &map) != 0)
-		return;
-	s.base = map->l_addr;
-	if (dl_iterate_phdr(look_at_object, &s)) {
-		b->image = s.begin;
-		b->image_end = s.end;
-	}
-}
-
-static bool is_loaded(const struct build *b)
-{
-	struct search s = {.base = b->image};
-
-	return b->image && dl_iterate_phdr(look_at_object, &s);
-}
-
 /* The oldest of them are given up: address space and mappings are bounded. */
 static void bury(struct engine *e, const struct build *b)
 {
 	struct tomb *t = &e->swap.tombs[e->swap.next_tomb++ % SWAP_TOMBS];
-	size_t size = b->image_end - b->image;
+	size_t size = b->image.end - b->image.begin;
 	void *at;
 
 	if (t->size > 0)
 		munmap(t->at, t->size);
 	t->size = 0;
-	at = mmap((void *)b->image, size, PROT_NONE,
+	at = mmap((void *)b->image.begin, size, PROT_NONE,
 	          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 	if (at == MAP_FAILED)
 		return; /* something else is there already */
@@ -121,7 +72,6 @@ static struct build *newest(const struct stage *s)
 
 void swap_list_build(struct stage *s, struct build *b)
 {
-	find_image(b);
 	b->listed = true;
 	/* relaxed: published by the next line */
 	atomic_store_explicit(&b->older, newest(s), memory_order_relaxed);
@@ -177,7 +127,7 @@ void swap_choose_victims(struct stage *s, struct cut *cut)
 	unsigned n = 0;
 
 	while (n < SWAP_VICTIMS && (b = beyond(s, b)))
-		if (b->image) {
+		if (b->image.begin) {
 			/* relaxed: published with the cut */
 			atomic_store_explicit(&b->points, 0, memory_order_relaxed);
 			cut->victims[n++] = b;
@@ -201,7 +151,7 @@ static bool may_go(struct stage *s, struct build *b)
 {
 	/* relaxed: told by `passed` */
 	size_t points = atomic_load_explicit(&b->points, memory_order_relaxed);
-	bool looked = !b->image;
+	bool looked = !b->image.begin;
 
 	for (unsigned i = 0; i < SWAP_VICTIMS && !looked; i++)
 		looked = s->swap.cut->victims[i] == b;
@@ -221,7 +171,7 @@ void swap_release(struct build *b)
 
 	if (b->release)
 		b->release(b->user);
-	if (b->image && !is_loaded(b))
+	if (b->image.begin && !image_is_loaded(b->image))
 		bury(e, b);
 	if (b->handle)
 		e->swap.unloaded++;

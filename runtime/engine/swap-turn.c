@@ -321,7 +321,7 @@ static void begin(struct stage *s)
 	forget_report(s);
 	rc = swap_begin(s, &r->offer, how, &s->swap.report, &error);
 	s->swap.answering = r;
-	if (rc == PC_OK && !(how & SWAP_DRY_RUN))
+	if (rc == PC_OK && !(how & SWAP_DRY_RUN) && !s->swap.report.unchanged)
 		return;
 	if (rc) {
 		rc = rc == PC_NOMEM ? PC_NOMEM : PC_WRONG;

@@ -30,13 +30,15 @@ void swap_create_stage(struct stage *s)
 	sw->first.stage = s;
 	sw->first.number = 1;
 	sw->first.params = s->plan->params;
+	if (s->plan->plugin)
+		sw->first.code = s->plan->plugin->code;
 	sw->first.listed = true;
 	sw->current = &sw->first;
-	sw->numbers = 1;
 	sw->settled = true;
 	/* relaxed, all: no other thread yet */
 	atomic_store_explicit(&sw->builds, &sw->first, memory_order_relaxed);
-	atomic_store_explicit(&sw->shown, 1, memory_order_relaxed); /* relaxed: as above */
+	atomic_store_explicit(&sw->numbers, 1, memory_order_relaxed); /* relaxed: as above */
+	atomic_store_explicit(&sw->shown, 1, memory_order_relaxed);   /* relaxed: as above */
 }
 
 void swap_create_replica(struct replica *r)
@@ -177,6 +179,24 @@ static int find_back(struct stage *s, struct build **ret, struct pc_error **err)
 	return error_set(err, PC_WRONG, "no build before v%u is kept", s->swap.current->number);
 }
 
+static uint32_t next_number(struct stage *s, unsigned how)
+{
+	/* relaxed, all: this thread writes it */
+	uint32_t n = 1 + atomic_load_explicit(&s->swap.numbers, memory_order_relaxed);
+
+	if (!(how & SWAP_DRY_RUN))
+		/* relaxed: as above */
+		atomic_store_explicit(&s->swap.numbers, n, memory_order_relaxed);
+	return n;
+}
+
+/* Who wants the state to begin anew gets that, with the same code as well. */
+static bool is_unchanged(const struct stage *s, const struct swap_offer *offer, unsigned how)
+{
+	return offer->code != 0 && offer->code == s->swap.current->code &&
+	       !(how & (SWAP_RESET | SWAP_BACK));
+}
+
 static int make_build(struct stage *s, struct swap_offer *offer, unsigned how,
                       struct build **ret, struct pc_error **err)
 {
@@ -188,8 +208,10 @@ static int make_build(struct stage *s, struct swap_offer *offer, unsigned how,
 		return error_set(err, PC_NOMEM, "out of memory");
 	b->desc = offer->desc;
 	b->stage = s;
-	b->number = how & SWAP_DRY_RUN ? s->swap.numbers + 1 : ++s->swap.numbers;
+	b->number = next_number(s, how);
 	b->handle = offer->handle;
+	b->image = offer->image;
+	b->code = offer->code;
 	b->rcu = offer->rcu;
 	b->release = offer->release;
 	b->user = offer->user;
@@ -211,6 +233,12 @@ int swap_begin(struct stage *s, struct swap_offer *offer, unsigned how,
 	int rc;
 
 	ret_report->from = s->swap.current->number;
+	if (is_unchanged(s, offer, how)) {
+		ret_report->to = ret_report->from;
+		ret_report->unchanged = true;
+		ret_report->words = strdup("nothing has changed: this code runs already");
+		return PC_OK;
+	}
 	if (how & SWAP_BACK)
 		rc = find_back(s, &to, err);
 	else

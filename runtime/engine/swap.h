@@ -88,8 +88,10 @@ struct swap_offer {
 	const struct pc_stage_desc *desc; /* a normalised one (loader.h); lives until release */
 	const char *file;                 /* what messages name; copied */
 	void *handle;                     /* of dlopen(); NULL: no image of its own */
-	bool rcu;                         /* its code may leave callbacks with call_rcu() */
-	void (*release)(void *user);      /* it will never be called again; may be NULL */
+	struct image image;
+	uint64_t code;               /* which code it is; 0: nobody knows */
+	bool rcu;                    /* its code may leave callbacks with call_rcu() */
+	void (*release)(void *user); /* it will never be called again; may be NULL */
 	void *user;
 };
 
@@ -113,7 +115,8 @@ struct build {
 		points; /* [replica] 1 + offset in a state of a word into its image; 0: none */
 	bool held;      /* [control] could not be unloaded, and that has been said */
 	bool listed;    /* [control] stands in its stage's list */
-	uintptr_t image, image_end;
+	struct image image;
+	uint64_t code; /* which code it is; 0: nobody knows */
 	void *handle;
 	bool rcu;
 	void (*release)(void *user);
@@ -251,7 +254,8 @@ struct swap_report {
 	enum swap_way way;
 	uint64_t position;
 	int64_t pause_median_ns, pause_worst_ns, took_ns;
-	char *words; /* one line: state and parameters; malloc'd, may be NULL */
+	char *words;    /* one line: state and parameters; malloc'd, may be NULL */
+	bool unchanged; /* the same code runs already: nothing was done */
 };
 
 struct swap_request;
@@ -265,9 +269,9 @@ struct swap_stage {
 	struct build *fallback; /* where a failure on probation leads */
 	struct cut *cut;        /* the last one, in flight or not */
 	bool in_flight;
-	bool settled;     /* all replicas trust the current build, and have nothing aside */
-	bool active;      /* in the engine's list */
-	uint32_t numbers; /* builds so far */
+	bool settled; /* all replicas trust the current build, and have nothing aside */
+	bool active;  /* in the engine's list */
+	_Atomic uint32_t numbers;               /* [any] builds so far */
 	_Atomic uint32_t shown, cuts, reversed; /* [any] build in force; how often each */
 	struct swap_request *pending;           /* waits for its turn */
 	struct swap_request *answering;         /* has led to `cut` */
@@ -339,7 +343,8 @@ void swap_answer(struct engine *e, struct swap_request *request, int result,
                  struct pc_error *error, const struct swap_report *report);
 
 /* swap-load.c. PC_OK; PC_WRONG: refused, with the cause; PC_ERROR: not there; PC_NOMEM. [any] */
-int swap_load(struct swap_offer *ret, const char *file, struct pc_error **err);
+int swap_load(struct swap_offer *ret, const struct stage *s, const char *file,
+              struct pc_error **err);
 
 /* swap-embed.c, [any] */
 void swap_stage_row(const struct stage *s, struct pc_stage_row *row);

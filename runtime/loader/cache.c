@@ -91,7 +91,7 @@ int cache_dir(struct buf *dir, struct pc_error **err)
 			return PC_OK;
 		buf_fini(dir);
 	}
-	buf_addf(dir, "/tmp/pcrun-%u", (unsigned)geteuid());
+	buf_addf(dir, "/tmp/pcrun-cache-%u", (unsigned)geteuid());
 	if (!dir->failed && make_dirs(dir->text))
 		return PC_OK;
 	return error_set(
@@ -211,14 +211,15 @@ static bool list_files(char *rule, struct timespec started, struct buf *lines, u
 	return settled && !lines->failed;
 }
 
-static bool write_record(const char *record, const char *object, const char *lines)
+static bool write_record(const char *record, const char *object, const char *lines,
+                         const char *beside)
 {
 	struct buf temp = {0};
 	struct stat st;
 	FILE *out = NULL;
 	bool ok;
 
-	buf_addf(&temp, "%s.%ld.tmp", record, (long)getpid());
+	buf_addf(&temp, "%s.record", beside);
 	if (!temp.failed && stat(object, &st) == 0)
 		out = fopen(temp.text, "we");
 	ok = out != NULL;
@@ -251,7 +252,8 @@ int cache_add(const char *dir, const char *stem, const char *record, uint64_t ke
 		r = error_set(err, PC_ERROR, "can't write %s: %s", object->text,
 		              strerror(errno));
 	else if (settled)
-		write_record(record, object->text, lines.text); /* without it: compiled again */
+		write_record(record, object->text, lines.text,
+		             made); /* without it: compiled again */
 	buf_fini(&lines);
 	free(rule);
 	return r;

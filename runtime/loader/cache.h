@@ -16,7 +16,7 @@
 #define CACHE_HASH_INIT UINT64_C(0xcbf29ce484222325)
 uint64_t cache_hash(uint64_t hash, const void *bytes, size_t size);
 
-/* The user's own directory: $XDG_CACHE_HOME/pcrun, ~/.cache/pcrun or /tmp/pcrun-UID, made when
+/* The user's own directory: $XDG_CACHE_HOME/pcrun, ~/.cache/pcrun or /tmp/pcrun-cache-UID, made when
  * missing; never one that somebody else owns or may write to. */
 int cache_dir(struct buf *dir, struct pc_error **err);
 

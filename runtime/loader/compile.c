@@ -8,13 +8,13 @@
 
 #include "base/arena.h"
 #include "loader/cache.h"
+#include "loader/owned.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -224,15 +224,12 @@ static char *stem_of(struct arena *arena, const char *source)
 	return arena_text(arena, name, strlen(name) - 2);
 }
 
-static int build(struct command *c, const char *dir, const char *source, const char *record,
-                 uint64_t key, struct buf *object, struct pc_error **err)
+/* `work` is on the cache's file system, and ours. */
+static int build_in(struct command *c, const char *work, const char *dir, const char *source,
+                    const char *record, uint64_t key, struct buf *object, struct pc_error **err)
 {
-	static atomic_uint number;
-	unsigned n =
-		atomic_fetch_add_explicit(&number, 1, memory_order_relaxed); /* only unique */
 	char *stem = stem_of(&c->arena, source);
-	char *made = arena_format(&c->arena, "%s/%s-%ld-%u.so.tmp", dir, stem ? stem : "",
-	                          (long)getpid(), n);
+	char *made = arena_format(&c->arena, "%s/%s.so", work, stem ? stem : "");
 	char *depfile = arena_format(&c->arena, "%s.deps", made ? made : "");
 	const char *const last[] = {"-MMD", "-MF", depfile, "-o", made, source, "-lm"};
 	struct timespec started;
@@ -246,12 +243,31 @@ static int build(struct command *c, const char *dir, const char *source, const c
 	/* The clock that the file system stamps files with. */
 	clock_gettime(CLOCK_REALTIME_COARSE, &started);
 	r = run(c, source, err);
-	if (r == PC_OK) {
+	if (r == PC_OK)
 		r = cache_add(dir, stem, record, key, made, depfile, started, object, err);
-		cache_sweep(dir);
+	return r;
+}
+
+/* What a compiler leaves whose caller was killed goes with the next build. */
+static int build(struct command *c, const char *dir, const char *source, const char *record,
+                 uint64_t key, struct buf *object, struct pc_error **err)
+{
+	struct owned work;
+	struct buf why = {0};
+	int r;
+
+	owned_sweep(dir);
+	if (!owned_make(&work, dir, &why)) {
+		r = error_set(err, PC_ERROR,
+		              "can't compile %s: nothing can be written to %s: %s", source, dir,
+		              why.text ? why.text : "");
+		buf_fini(&why);
+		return r;
 	}
-	unlink(made);
-	unlink(depfile);
+	r = build_in(c, work.path, dir, source, record, key, object, err);
+	owned_remove(&work);
+	if (r == PC_OK)
+		cache_sweep(dir);
 	return r;
 }
 

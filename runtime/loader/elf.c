@@ -10,11 +10,9 @@
 #include "base/buf.h"
 #include "loader/elf_image.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #if defined(__x86_64__)
 #define MACHINE      EM_X86_64
@@ -61,10 +59,10 @@ int elf_damaged(const struct elf_image *image, const char *format, ...)
 	va_start(ap, format);
 	buf_addv(&why, format, ap);
 	va_end(ap);
-	error_set(image->err, PC_WRONG, "%s is damaged or still being written: %s", image->file,
-	          why.text ? why.text : "");
+	error_set(image->err, image->incomplete, "%s is damaged or still being written: %s",
+	          image->file, why.text ? why.text : "");
 	buf_fini(&why);
-	return PC_WRONG;
+	return image->incomplete;
 }
 
 static bool inside(uint64_t offset, uint64_t size, uint64_t whole)
@@ -74,26 +72,11 @@ static bool inside(uint64_t offset, uint64_t size, uint64_t whole)
 
 int elf_read(const struct elf_image *image, uint64_t offset, void *to, uint64_t size)
 {
-	char *at = to;
-
 	if (!inside(offset, size, image->size))
 		return elf_damaged(
 			image, "bytes %" PRIu64 "+%" PRIu64 " are beyond its end at %" PRIu64,
 			offset, size, image->size);
-	while (size > 0) {
-		ssize_t n = pread(image->fd, at, (size_t)size, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return error_set(image->err, PC_WRONG, "%s can't be read: %s",
-			                 image->file, strerror(errno));
-		if (n == 0)
-			return elf_damaged(image, "it became shorter while it was read");
-		at += n;
-		offset += (uint64_t)n;
-		size -= (uint64_t)n;
-	}
+	memcpy(to, image->bytes + offset, (size_t)size);
 	return PC_OK;
 }
 
@@ -152,19 +135,21 @@ static bool is_text(const unsigned char *bytes, size_t size)
 	return true;
 }
 
-/* What the file is instead of an ELF file. */
-static int refuse_foreign(struct elf_image *image, const unsigned char *start, size_t size)
+/* What the file is instead of an ELF file. Linkers begin with an empty file, or one of zeros. */
+static int refuse_foreign(struct elf_image *image, const char *start, size_t size)
 {
 	const char *what = "it does not begin like one";
+	int code = PC_WRONG;
 
+	if (size == 0 || start[0] == 0)
+		code = image->incomplete;
 	if (size == 0)
 		what = "it is empty";
 	else if (size >= 8 && memcmp(start, "!<arch>\n", 8) == 0)
 		what = "it is a static library; link with -shared instead";
-	else if (is_text(start, size))
+	else if (is_text((const unsigned char *)start, size))
 		what = "it is a text file";
-	return error_set(image->err, PC_WRONG, "%s is not a shared object: %s", image->file,
-	                 what);
+	return error_set(image->err, code, "%s is not a shared object: %s", image->file, what);
 }
 
 static const char *type_name(unsigned type)
@@ -184,12 +169,10 @@ static const char *type_name(unsigned type)
 static int check_header(struct elf_image *image)
 {
 	const ElfW(Ehdr) *h = &image->head;
-	unsigned char start[64];
-	size_t n = image->size < sizeof(start) ? (size_t)image->size : sizeof(start);
-	int r = elf_read(image, 0, start, n);
+	const char *start = image->bytes;
+	size_t n = image->size < 64 ? (size_t)image->size : 64;
+	int r;
 
-	if (r != PC_OK)
-		return r;
 	if (n < SELFMAG || memcmp(start, ELFMAG, SELFMAG) != 0)
 		return refuse_foreign(image, start, n);
 	if (n < EI_NIDENT)
@@ -227,7 +210,6 @@ static int check_segments(struct elf_image *image)
 {
 	const ElfW(Ehdr) *h = &image->head;
 	uint64_t end = 0;
-	bool stack_seen = false, stack_exec = false;
 	void *table = NULL;
 	int r;
 
@@ -241,11 +223,8 @@ static int check_segments(struct elf_image *image)
 	for (unsigned i = 0; i < h->e_phnum; i++) {
 		const ElfW(Phdr) *p = &image->segments[i];
 
-		if (p->p_type == PT_GNU_STACK) {
-			stack_seen = true;
-			stack_exec = (p->p_flags & PF_X) != 0;
-			continue; /* its other fields mean nothing */
-		}
+		if (p->p_type == PT_GNU_STACK)
+			continue; /* its other fields than the flags mean nothing */
 		if (p->p_type != PT_NULL && p->p_filesz > 0 &&
 		    !inside(p->p_offset, p->p_filesz, image->size))
 			return elf_damaged(image,
@@ -261,14 +240,20 @@ static int check_segments(struct elf_image *image)
 	}
 	if (end == 0)
 		return elf_damaged(image, "there is nothing in it to load");
-	/* No PT_GNU_STACK means an executable stack to ld.so, which then makes every thread's
-	 * stack so. */
-	if (!stack_seen || stack_exec)
-		return error_set(image->err, PC_WRONG,
-		                 "%s wants an executable stack, which pcrun does not give "
-		                 "(link with -Wl,-z,noexecstack)",
-		                 image->file);
 	return PC_OK;
+}
+
+/* No PT_GNU_STACK means an executable stack to ld.so, which then makes every thread's stack so. */
+static int check_stack(const struct elf_image *image)
+{
+	for (unsigned i = 0; i < image->head.e_phnum; i++)
+		if (image->segments[i].p_type == PT_GNU_STACK &&
+		    !(image->segments[i].p_flags & PF_X))
+			return PC_OK;
+	return error_set(image->err, PC_WRONG,
+	                 "%s wants an executable stack, which pcrun does not give (link with "
+	                 "-Wl,-z,noexecstack)",
+	                 image->file);
 }
 
 /* ld.so does not need sections, but their table is what linkers write last: with it filled in and
@@ -306,15 +291,23 @@ static int check_sections(struct elf_image *image)
 	return r;
 }
 
-int elf_check(int fd, uint64_t size_bytes, const char *file, struct pc_error **err)
+int elf_check(const char *bytes, size_t size, const char *file, int incomplete,
+              struct pc_error **err)
 {
-	struct elf_image image = {.fd = fd, .size = size_bytes, .file = file, .err = err};
+	struct elf_image image = {.bytes = bytes,
+	                          .size = size,
+	                          .file = file,
+	                          .incomplete = incomplete,
+	                          .err = err};
 	int r = check_header(&image);
 
 	if (r == PC_OK)
 		r = check_segments(&image);
+	/* Before anything that a file which is not whole could be blamed for. */
 	if (r == PC_OK)
 		r = check_sections(&image);
+	if (r == PC_OK)
+		r = check_stack(&image);
 	if (r == PC_OK)
 		r = elf_stage_check(&image);
 	free(image.segments);

@@ -1,5 +1,6 @@
-/* loader/elf_image.h: reading an ELF file piece by piece; shared by elf.c (is the file whole?) and
- * elf_stage.c (is there a stage in it?). Control thread. */
+/* loader/elf_image.h: an ELF file in memory, read piece by piece within its bounds; shared by elf.c
+ * (is the file whole?), elf_stage.c (is there a stage in it?) and elf_code.c (which code is it?).
+ * Any thread. */
 #ifndef LOADER_ELF_IMAGE_H
 #define LOADER_ELF_IMAGE_H
 
@@ -10,9 +11,10 @@
 #include <stdint.h>
 
 struct elf_image {
-	int fd;
-	uint64_t size; /* bytes */
+	const char *bytes;
+	uint64_t size;
 	const char *file;
+	int incomplete; /* code for a file that may be whole a moment later */
 	struct pc_error **err;
 	ElfW(Ehdr) head;
 	ElfW(Phdr) * segments; /* head.e_phnum of them */
@@ -30,7 +32,7 @@ bool elf_offset(const struct elf_image *image, uint64_t address, uint64_t size,
 /* Whether [address, address+size) will be mapped, zero-filled parts included. */
 bool elf_mapped(const struct elf_image *image, uint64_t address, uint64_t size);
 
-/* "FILE is damaged: …", PC_WRONG. */
+/* "FILE is damaged or still being written: …"; the code is image->incomplete. */
 __attribute__((format(printf, 2, 3))) int elf_damaged(const struct elf_image *image,
                                                       const char *format, ...);
 

@@ -2,7 +2,7 @@
  *
  * Right because nothing is mapped before elf_check() has seen the whole file, and because one
  * file is loaded once: dlopen() of a path that is loaded answers with what is there, though the
- * file behind it be new. The list and the counts stand under one lock, since two graphs may be
+ * file behind it be new. A private copy has a name of its own, and is never shared. The list and the counts stand under one lock, since two graphs may be
  * loaded by two threads. A build that is dropped by the last graph is unloaded, except in
  * sanitizer builds, whose reports would lose their names (there, a file that is built anew under
  * an old name and loaded again is the old code: dlopen() knows the name). */
@@ -10,18 +10,15 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "loader/copy.h"
 #include "loader/descriptor.h"
 #include "loader/dl.h"
 #include "loader/elf.h"
+#include "loader/read.h"
 
 #include <dlfcn.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define KEEP 1
@@ -34,174 +31,173 @@
 #define KEEP 0
 #endif
 
-#define SIZE_MAX_BYTES (INT64_C(1) << 30) /* of a plugin's file */
-
 struct held {
 	struct loader_plugin plugin; /* first: what callers have is this */
 	struct arena arena;          /* the descriptor and the names */
 	struct held *next;
-	dev_t dev; /* of the file when it was loaded, for telling a rebuilt one */
-	ino_t ino;
-	off_t size_bytes;
-	struct timespec changed;
+	struct stat st; /* of the file when it was loaded, for telling a rebuilt one */
+	char *copy;     /* private: its own file, which nobody else opens; or NULL */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct held *all; /* under lock */
 
-static const char *kind_name(mode_t mode)
-{
-	if (S_ISDIR(mode))
-		return "a directory";
-	if (S_ISFIFO(mode))
-		return "a named pipe";
-	if (S_ISCHR(mode) || S_ISBLK(mode))
-		return "a device";
-	if (S_ISSOCK(mode))
-		return "a socket";
-	return "no ordinary file";
-}
-
-static int refuse_kind(const struct stat *st, const char *file, struct pc_error **err)
-{
-	if (!S_ISREG(st->st_mode))
-		return error_set(err, PC_WRONG, "%s is not a shared object: it is %s", file,
-		                 kind_name(st->st_mode));
-	if (st->st_size > SIZE_MAX_BYTES)
-		return error_set(err, PC_WRONG, "%s is not a shared object: it has %lld GiB",
-		                 file, (long long)(st->st_size >> 30));
-	return PC_OK;
-}
-
-/* Looked at before it is opened: opening a pipe or a device can have effects. */
-static int open_file(const char *loaded, const char *file, struct stat *st, int *ret_fd,
-                     struct pc_error **err)
-{
-	int fd = -1, r;
-
-	if (stat(loaded, st) == 0) {
-		r = refuse_kind(st, file, err);
-		if (r != PC_OK)
-			return r;
-		fd = open(loaded, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	}
-	if (fd < 0 || fstat(fd, st) < 0) {
-		r = errno == ENOENT || errno == ENOTDIR ? PC_ERROR : PC_WRONG;
-		error_set(err, r, "%s can't be read: %s", file, strerror(errno));
-		if (fd >= 0)
-			close(fd);
-		return r;
-	}
-	r = refuse_kind(st, file, err);
-	if (r != PC_OK)
-		close(fd);
-	else
-		*ret_fd = fd;
-	return r;
-}
-
-static bool is_same_file(const struct held *h, const struct stat *st)
-{
-	return h->dev == st->st_dev && h->ino == st->st_ino && h->size_bytes == st->st_size &&
-	       h->changed.tv_sec == st->st_mtim.tv_sec &&
-	       h->changed.tv_nsec == st->st_mtim.tv_nsec;
-}
-
 static void release(struct held *h)
 {
-	if (!h)
-		return;
+	struct image image = h->plugin.image;
+
 	if (h->plugin.handle && !KEEP)
 		dlclose(h->plugin.handle);
+	if (h->plugin.handle && (KEEP || image_is_loaded(image)))
+		copy_keep(h->copy);
+	else
+		copy_remove(h->copy);
 	arena_fini(&h->arena);
 	free(h);
 }
 
-/* The file was checked as `st`. Under the lock. The path itself is loaded: whoever wants to load
- * a file that a compiler may write to meanwhile copies it first, and gives the copy's name. */
-static int load(struct held **ret, const char *loaded, const char *file, const struct stat *st,
-                struct pc_error **err)
+static struct held *make(const char *loaded, const char *file, struct pc_error **err)
 {
 	struct held *h = calloc(1, sizeof(*h));
-	struct pc_stage_desc *desc;
-	struct stat now;
-	void *theirs;
-	int r = PC_NOMEM;
 
-	if (!h)
-		return error_set(err, PC_NOMEM, "no memory to load %s", file);
-	h->dev = st->st_dev;
-	h->ino = st->st_ino;
-	h->size_bytes = st->st_size;
-	h->changed = st->st_mtim;
-	h->plugin.file = arena_string(&h->arena, file);
-	h->plugin.loaded = arena_string(&h->arena, loaded);
-	if (!h->plugin.file || !h->plugin.loaded) {
-		error_set(err, PC_NOMEM, "no memory to load %s", file);
-		goto fail;
+	if (h) {
+		h->plugin.file = arena_string(&h->arena, file);
+		h->plugin.loaded = arena_string(&h->arena, loaded);
+		if (h->plugin.file && h->plugin.loaded)
+			return h;
+		release(h);
 	}
-	r = dl_open(&h->plugin.handle, loaded, file, err);
-	if (r != PC_OK)
-		goto fail;
-	r = PC_WRONG;
-	for (struct held *other = all; other; other = other->next) {
-		if (other->plugin.handle == h->plugin.handle) {
-			error_set(err, r,
-			          "%s was rebuilt, and its old build is still in use in this "
-			          "process",
-			          file);
-			goto fail;
-		}
-	}
-	if (stat(loaded, &now) < 0 || !is_same_file(h, &now)) {
-		error_set(err, r, "%s changed while it was loaded", file);
-		goto fail;
-	}
-	theirs = dlsym(h->plugin.handle, "pc_stage_v1");
-	if (!theirs) {
-		error_set(err, r, "%s is not a stage: it does not export pc_stage_v1", file);
-		goto fail;
-	}
+	error_set(err, PC_NOMEM, "no memory to load %s", file);
+	return NULL;
+}
+
+static int open_object(struct held *h, struct pc_error **err)
+{
+	int r = dl_open(&h->plugin.handle, h->plugin.loaded, h->plugin.file, err);
+
+	h->plugin.image = image_of(h->plugin.handle);
+	return r;
+}
+
+/* Under the lock: dlopen() has found the name loaded, though the file is another. */
+static int refuse_old(const struct held *h, struct pc_error **err)
+{
+	for (const struct held *other = all; other; other = other->next)
+		if (other->plugin.handle == h->plugin.handle)
+			return error_set(err, PC_WRONG,
+			                 "%s was rebuilt, and its old build is still in use in "
+			                 "this process",
+			                 h->plugin.file);
+	return PC_OK;
+}
+
+static int read_descriptor(struct held *h, struct pc_error **err)
+{
+	const char *file = h->plugin.file;
+	void *theirs = dlsym(h->plugin.handle, "pc_stage_v1");
+	struct pc_stage_desc *desc;
+	int r;
+
+	if (!theirs)
+		return error_set(err, PC_WRONG,
+		                 "%s is not a stage: it does not export pc_stage_v1", file);
 	r = descriptor_copy(&h->arena, theirs, file, &desc, err);
 	if (r == PC_OK)
 		r = descriptor_rules(desc, file, err);
-	if (r != PC_OK)
-		goto fail;
 	h->plugin.desc = desc;
+	return r;
+}
+
+/* Under the lock. */
+static void add(struct held *h, struct loader_plugin **ret)
+{
 	h->next = all;
 	all = h;
-	*ret = h;
-	return PC_OK;
-fail:
-	release(h);
+	h->plugin.refs = 1;
+	*ret = &h->plugin;
+}
+
+/* The file was read and checked as `f`. The path itself is loaded: so it must not have changed. */
+static int load(struct loader_plugin **ret, const char *loaded, const char *file,
+                const struct read_file *f, struct pc_error **err)
+{
+	struct held *h = make(loaded, file, err);
+	struct stat now;
+	int r;
+
+	if (!h)
+		return PC_NOMEM;
+	h->st = f->st;
+	h->plugin.code = elf_code(f->bytes, f->size);
+	r = open_object(h, err);
+	if (r == PC_OK)
+		r = refuse_old(h, err);
+	if (r == PC_OK && (stat(loaded, &now) < 0 || !read_is_same(&h->st, &now)))
+		r = error_set(err, PC_WRONG, "%s changed while it was loaded", file);
+	if (r == PC_OK)
+		r = read_descriptor(h, err);
+	if (r == PC_OK)
+		add(h, ret);
+	else
+		release(h);
 	return r;
+}
+
+static struct held *find(const struct stat *st)
+{
+	struct held *h = all;
+
+	while (h && (h->copy || !read_is_same(&h->st, st)))
+		h = h->next;
+	return h;
 }
 
 int held_open(struct loader_plugin **ret, const char *loaded, const char *file,
               struct pc_error **err)
 {
+	struct read_file f = {0};
 	struct held *h;
-	struct stat st;
-	int fd, r;
+	int r = read_whole(&f, loaded, file, PC_WRONG, err);
 
-	r = open_file(loaded, file, &st, &fd, err);
 	if (r != PC_OK)
 		return r;
 	pthread_mutex_lock(&lock);
-	for (h = all; h && !is_same_file(h, &st); h = h->next)
-		;
-	if (!h) {
-		r = elf_check(fd, (uint64_t)st.st_size, file, err);
-		if (r == PC_OK)
-			r = load(&h, loaded, file, &st, err);
-	}
-	if (r == PC_OK) {
+	h = find(&f.st);
+	if (h) {
 		h->plugin.refs++;
 		*ret = &h->plugin;
+	} else {
+		r = elf_check(f.bytes, f.size, file, PC_WRONG, err);
+		if (r == PC_OK)
+			r = load(ret, loaded, file, &f, err);
 	}
 	pthread_mutex_unlock(&lock);
-	close(fd);
+	read_free(&f);
 	return r;
+}
+
+int held_open_copy(struct loader_plugin **ret, char *path, const char *file, uint64_t code,
+                   struct pc_error **err)
+{
+	struct held *h = make(path, file, err);
+	int r;
+
+	if (!h)
+		return PC_NOMEM;
+	h->plugin.code = code;
+	/* Without the lock: its constructors may take long. Nobody else opens this file. */
+	r = open_object(h, err);
+	if (r == PC_OK)
+		r = read_descriptor(h, err);
+	if (r != PC_OK) {
+		release(h);
+		return r;
+	}
+	h->copy = path;
+	pthread_mutex_lock(&lock);
+	add(h, ret);
+	pthread_mutex_unlock(&lock);
+	return PC_OK;
 }
 
 struct loader_plugin *held_ref(struct loader_plugin *plugin)

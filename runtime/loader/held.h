@@ -4,10 +4,15 @@
 
 #include "loader/loader.h"
 
-/* Opens `loaded`, a shared object, or finds it open. `file` is what messages name.
- * PC_OK; PC_WRONG: refused, with the cause; PC_ERROR: not there; PC_NOMEM. */
+/* Opens `loaded`, a shared object, as it lies there, or finds it open. `file` is what messages
+ * name. PC_OK; PC_WRONG: refused, with the cause; PC_ERROR: not there; PC_NOMEM. */
 int held_open(struct loader_plugin **ret, const char *loaded, const char *file,
               struct pc_error **err);
+
+/* Opens `path`, a private copy of `file` whose bytes have been checked. Takes `path` over when it
+ * succeeds. */
+int held_open_copy(struct loader_plugin **ret, char *path, const char *file, uint64_t code,
+                   struct pc_error **err);
 
 /* One more reference; returns the plugin. */
 struct loader_plugin *held_ref(struct loader_plugin *plugin);

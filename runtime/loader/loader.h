@@ -1,6 +1,6 @@
 /* loader/loader.h: finds plugin files, refuses the broken ones with their true cause, loads the rest.
  *
- * Control thread only. Files are looked at as bytes first (ELF header, segments and sections
+ * Control thread only, where it does not say otherwise. Files are looked at as bytes first (ELF header, segments and sections
  * inside the file, machine, type, the symbol pc_stage_v1, undefined symbols nobody has), so that
  * a truncated or foreign file is a message and not a signal; dlopen comes last, always
  * RTLD_NOW|RTLD_LOCAL, mxcsr saved. Knows nothing of graphs and threads.
@@ -9,6 +9,7 @@
 #define LOADER_LOADER_H
 
 #include "base/buf.h"
+#include "loader/image.h"
 
 #include <pcrun/pcrun.h>
 #include <pcrun/stage.h>
@@ -22,6 +23,8 @@ struct loader_path {
 	/* What was opened through this path, the newest first: asking again costs no system call,
 	 * and two files that claim one stage name are found. Holds a reference to each. */
 	struct loader_claim **claims;
+	/* Load private copies, so that a rebuild in place does not touch what runs. */
+	bool private_copies;
 };
 
 /* False: no memory (nothing to be finished then). */
@@ -38,8 +41,10 @@ void loader_path_fini(struct loader_path *path);
 struct loader_plugin {
 	const struct pc_stage_desc *desc;
 	const char *file;   /* as found: what messages name */
-	const char *loaded; /* what was dlopened (the compiled .so of a .c) */
+	const char *loaded; /* what was dlopened: the compiled .so of a .c, or a private copy */
 	void *handle;
+	struct image image;
+	uint64_t code; /* which code it is: elf_code() */
 	unsigned refs;
 };
 
@@ -52,6 +57,29 @@ struct loader_plugin {
 int loader_open(struct loader_plugin **ret, const struct loader_path *path,
                 const char *name_or_file, const char *relative_to, struct pc_error **err);
 void loader_close(struct loader_plugin *plugin); /* NULL is fine */
+
+/* The same in two steps, for a build that is to take the place of another: between them somebody
+ * may try it elsewhere. First everything that can be found out about the file without running it,
+ * and a private copy, named after the stage and the number of the build; then the loading.
+ * [any] thread. Codes as above. */
+struct loader_copy {
+	char *file; /* what messages name */
+	char *path; /* of the copy */
+	uint64_t code;
+};
+int loader_copy_make(struct loader_copy *ret, const char *file, const char *stage,
+                     unsigned number, struct pc_error **err);
+/* Takes the copy over, in any case. */
+int loader_copy_open(struct loader_plugin **ret, struct loader_copy *copy,
+                     struct pc_error **err);
+void loader_copy_drop(struct loader_copy *copy); /* zeros are fine */
+
+/* For another process that tries such a copy: loads it as it lies there. */
+int loader_open_as(struct loader_plugin **ret, const char *path, const char *file,
+                   struct pc_error **err);
+
+/* What killed processes have left; once in a process. */
+void loader_sweep(void);
 
 /* Names of all plugins on the path, for "did you mean" and `pcrun list`: files, unopened; by
  * directory, then by name. */

@@ -94,8 +94,22 @@ static int find(const struct loader_path *path, const char *name, struct buf *fi
 	            : error_set(err, PC_ERROR, "no plugin '%s'", name);
 }
 
-static int open_found(struct loader_plugin **ret, const char *file, const char *name,
-                      struct pc_error **err)
+/* A copy of the first build that a graph loads is named after the file: several stages may share
+ * it. */
+static int open_private(struct loader_plugin **ret, const char *file, struct pc_error **err)
+{
+	struct loader_copy copy;
+	const char *name = strrchr(file, '/');
+	char stem[64];
+	int r;
+
+	snprintf(stem, sizeof(stem), "%s", name ? name + 1 : file);
+	stem[strcspn(stem, ".")] = '\0';
+	r = loader_copy_make(&copy, file, stem, 1, err);
+	return r == PC_OK ? loader_copy_open(ret, &copy, err) : r;
+}
+
+static int open_as_it_is(struct loader_plugin **ret, const char *file, struct pc_error **err)
 {
 	char *built = NULL;
 	int r = PC_OK;
@@ -104,6 +118,16 @@ static int open_found(struct loader_plugin **ret, const char *file, const char *
 		r = compile_stage(file, &built, err);
 	if (r == PC_OK)
 		r = held_open(ret, built ? built : file, file, err);
+	free(built);
+	return r;
+}
+
+static int open_found(struct loader_plugin **ret, const struct loader_path *path,
+                      const char *file, const char *name, struct pc_error **err)
+{
+	int r = path && path->private_copies ? open_private(ret, file, err)
+	                                     : open_as_it_is(ret, file, err);
+
 	if (r == PC_OK && name && strcmp((*ret)->desc->name, name) != 0) {
 		r = error_set(
 			err, PC_WRONG,
@@ -114,7 +138,6 @@ static int open_found(struct loader_plugin **ret, const char *file, const char *
 	} else if (r == PC_ERROR && name) {
 		r = PC_WRONG; /* a name in a directory that leads to no file */
 	}
-	free(built);
 	return r;
 }
 
@@ -144,7 +167,7 @@ int loader_open(struct loader_plugin **ret, const struct loader_path *path,
 	if (!by_file)
 		r = find(path, name_or_file, &file, err);
 	if (r == PC_OK)
-		r = open_found(&plugin, file.text, by_file ? NULL : name_or_file, err);
+		r = open_found(&plugin, path, file.text, by_file ? NULL : name_or_file, err);
 	if (r == PC_OK && path && path->claims) {
 		r = claim_add(path->claims, key, plugin, err);
 		if (r != PC_OK)

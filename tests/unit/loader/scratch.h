@@ -15,6 +15,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Builds for the sanitizers never unload a plugin: held.c. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SCRATCH_KEEPS 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SCRATCH_KEEPS 1
+#endif
+#endif
+#ifndef SCRATCH_KEEPS
+#define SCRATCH_KEEPS 0
+#endif
+
 static char scratch_dir[PATH_MAX];
 
 static inline int scratch_unlink(const char *path, const struct stat *st, int kind,

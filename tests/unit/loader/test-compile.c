@@ -241,7 +241,7 @@ Test(compile, a_directory_of_others_is_not_used)
 {
 	char *built, fallback[64];
 
-	snprintf(fallback, sizeof(fallback), "/tmp/pcrun-%u/", (unsigned)geteuid());
+	snprintf(fallback, sizeof(fallback), "/tmp/pcrun-cache-%u/", (unsigned)geteuid());
 	scratch_stage("drop.c", "drop", "");
 	mkdir("pcrun", 0700);
 	cr_assert(chmod("pcrun", 0777) == 0);

@@ -5,9 +5,7 @@
 #include "loader/elf.h"
 
 #include <elf.h>
-#include <fcntl.h>
 #include <stddef.h>
-#include <sys/mman.h>
 
 TestSuite(elf, .init = scratch_init, .fini = scratch_fini, .timeout = 60);
 
@@ -178,7 +176,6 @@ Test(elf, wrong_sections_and_symbols)
 	char *bytes = good(&size);
 	Elf64_Ehdr *h = (void *)bytes;
 	Elf64_Shdr *s = (void *)(bytes + h->e_shoff);
-	int fd;
 
 	for (unsigned i = 1; i < h->e_shnum; i++) {
 		Elf64_Shdr before = s[i];
@@ -206,9 +203,7 @@ Test(elf, wrong_sections_and_symbols)
 	scratch_write("bad.so", bytes, size);
 	scratch_refused("./bad.so", "does not export pc_stage_v1");
 	/* And that without asking the dynamic loader. */
-	fd = open("bad.so", O_RDONLY);
-	cr_expect(elf_check(fd, size, "bad.so", NULL) == PC_WRONG);
-	close(fd);
+	cr_expect(elf_check(bytes, size, "bad.so", PC_AGAIN, NULL) == PC_WRONG);
 	free(bytes);
 }
 
@@ -345,7 +340,6 @@ Test(elf, random_damage_does_not_hurt_the_check)
 {
 	size_t size;
 	char *bytes = good(&size), *copy = malloc(size);
-	int fd = memfd_create("fuzz", MFD_CLOEXEC);
 	unsigned seed = 1, accepted = 0;
 
 	for (unsigned round = 0; round < 3000; round++) {
@@ -361,12 +355,13 @@ Test(elf, random_damage_does_not_hurt_the_check)
 				at = size - 1 - (seed >> 8) % 2048;
 			copy[at] = (char)(seed >> 4);
 		}
-		cr_assert(pwrite(fd, copy, size, 0) == (ssize_t)size);
-		accepted += elf_check(fd, size, "fuzz", &err) == PC_OK;
+		if (elf_check(copy, size, "fuzz", PC_WRONG, &err) == PC_OK) {
+			accepted++;
+			elf_code(copy, size);
+		}
 		pc_error_free(err);
 	}
 	cr_expect(accepted > 0 && accepted < 3000, "%u accepted", accepted);
-	close(fd);
 	free(copy);
 	free(bytes);
 }

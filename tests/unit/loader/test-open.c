@@ -239,7 +239,8 @@ static void count(void *user, const char *file, const struct pc_plugin *p, bool 
 Test(open, the_public_calls)
 {
 	static const char *const dirs[] = {"a", "b"};
-	struct pc_load_options options = {sizeof(options), NULL, 0, dirs, 2};
+	struct pc_load_options options = {
+		.size = sizeof(options), .plugin_dirs = dirs, .n_plugin_dirs = 2};
 	struct pc_plugin *p = NULL;
 	struct pc_error *err = NULL;
 	struct seen seen = {{0}};

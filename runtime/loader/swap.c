@@ -1,0 +1,100 @@
+/* loader/swap.c: loading a build that is to take the place of another: loader_copy_…() of loader.h,
+ * and pc_plugin_whole().
+ *
+ * Any thread. Right because the bytes that are checked are those that are copied and loaded: what
+ * a linker does to the developer's file after they were read concerns nobody. */
+#include "loader/loader.h"
+
+#include "base/error.h"
+#include "loader/cache.h"
+#include "loader/compile.h"
+#include "loader/copy.h"
+#include "loader/elf.h"
+#include "loader/held.h"
+#include "loader/read.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool is_source(const char *file)
+{
+	size_t n = strlen(file);
+
+	return n > 2 && strcmp(file + n - 2, ".c") == 0;
+}
+
+int loader_copy_make(struct loader_copy *ret, const char *file, const char *stage,
+                     unsigned number, struct pc_error **err)
+{
+	struct loader_copy copy = {.file = strdup(file)};
+	struct read_file f = {0};
+	char *built = NULL;
+	int r = copy.file ? PC_OK : error_set(err, PC_NOMEM, "no memory to load %s", file);
+
+	*ret = (struct loader_copy){0};
+	if (r == PC_OK && is_source(file))
+		r = compile_stage(file, &built, err);
+	if (r == PC_OK)
+		r = read_whole(&f, built ? built : file, file, PC_WRONG, err);
+	if (r == PC_OK)
+		r = elf_check(f.bytes, f.size, file, PC_WRONG, err);
+	if (r == PC_OK) {
+		copy.code = elf_code(f.bytes, f.size);
+		r = copy_make(&copy.path, stage, number, copy.code, f.bytes, f.size, file, err);
+	}
+	free(built);
+	read_free(&f);
+	if (r == PC_OK)
+		*ret = copy;
+	else
+		loader_copy_drop(&copy);
+	return r;
+}
+
+int loader_copy_open(struct loader_plugin **ret, struct loader_copy *copy,
+                     struct pc_error **err)
+{
+	int r = held_open_copy(ret, copy->path, copy->file, copy->code, err);
+
+	if (r == PC_OK)
+		copy->path = NULL; /* the plugin's now */
+	loader_copy_drop(copy);
+	return r;
+}
+
+void loader_copy_drop(struct loader_copy *copy)
+{
+	copy_remove(copy->path);
+	free(copy->file);
+	*copy = (struct loader_copy){0};
+}
+
+int loader_open_as(struct loader_plugin **ret, const char *path, const char *file,
+                   struct pc_error **err)
+{
+	return held_open(ret, path, file, err);
+}
+
+void loader_sweep(void)
+{
+	copy_sweep();
+}
+
+PC_API int pc_plugin_whole(const char *file, uint64_t *ret_code, struct pc_error **ret_err)
+{
+	struct read_file f = {0};
+	int r;
+
+	if (ret_err)
+		*ret_err = NULL;
+	r = read_whole(&f, file, file, PC_AGAIN, ret_err);
+	if (r == PC_OK && is_source(file) && f.size == 0)
+		r = error_set(ret_err, PC_AGAIN, "%s is empty", file);
+	else if (r == PC_OK && !is_source(file))
+		r = elf_check(f.bytes, f.size, file, PC_AGAIN, ret_err);
+	if (r == PC_OK && ret_code)
+		*ret_code = is_source(file) ? cache_hash(CACHE_HASH_INIT, f.bytes, f.size)
+		                            : elf_code(f.bytes, f.size);
+	read_free(&f);
+	return r;
+}
