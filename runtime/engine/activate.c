@@ -135,6 +135,8 @@ static enum act take(struct replica *r, size_t room)
 		return ACT_AGAIN;
 	if (taken.in) {
 		swap_taken(r, taken.in, taken.version);
+		if (r->stage->desc->n_inputs > 1)
+			waiting_pass_others(r, taken.in);
 		process_items(r, taken.in, (struct item **)r->scratch->batch, taken.n);
 		r->scratch->final = taken.n < max;
 		r->took = taken.n;

@@ -453,6 +453,8 @@ bool waiting_arm_take(struct waiting_at *w); /* true: it will wake us */
 bool waiting_arm_put(struct waiting_at *w);
 void waiting_pass(
 	struct replica *r); /* going to sleep: what we were woken for, others may need */
+/* at work for one input: what others have woken us for may have to wait long */
+void waiting_pass_others(struct replica *r, const struct input *taken);
 void waiting_cancel(struct replica *r); /* never again */
 
 /* process.c, [replica] */

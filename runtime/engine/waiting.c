@@ -5,6 +5,11 @@
  * no room, or be woken for room and have nothing to send: if it simply slept, the wake-up would
  * be lost to the other waiters. So before it sleeps it hands on everything that it was woken for.
  *
+ * It may also be armed while it runs: it waits at several inputs and is at work for one of them, or
+ * something else than an item (a swap, say) has woken it, and then it found one. A wake-up that
+ * finds it in a long call would be stuck there, and with a full queue nothing would ever send
+ * another: so that goes on to the next waiter at once. At worst one looks in vain.
+ *
  * Pairs
  *   N1 on_wake: release state -> N2 arm, pass, cancel: acquire state    the waiter is ours again
  */
@@ -14,7 +19,11 @@ static void on_wake(struct queue_waiter *waiter)
 {
 	struct waiting_at *w = (struct waiting_at *)(void *)waiter;
 	struct replica *r = w->replica;
+	/* relaxed: a guess is enough. Whoever begins to run now looks at the queue itself */
+	uint32_t sched = atomic_load_explicit(&r->sched, memory_order_relaxed);
 
+	if (sched == TASK_RUNNING || sched == TASK_NOTIFIED)
+		queue_pass(w->queue, waiter); /* while the waiter is still ours */
 	atomic_store_explicit(&w->state, WAITING_WOKEN, memory_order_release); /* N1 */
 	task_notify(r);
 }
@@ -75,6 +84,13 @@ static void for_each(struct replica *r, void (*what)(struct waiting_at *))
 void waiting_pass(struct replica *r)
 {
 	for_each(r, pass_one);
+}
+
+void waiting_pass_others(struct replica *r, const struct input *taken)
+{
+	for (uint32_t i = 0; i < r->stage->desc->n_inputs; i++)
+		if (&r->inputs[i] != taken)
+			pass_one(&r->inputs[i].waiting);
 }
 
 void waiting_cancel(struct replica *r)

@@ -809,6 +809,109 @@ static void abandoned(void)
 	engine_destroy(g->engine); /* keeps all memory: the thread may still look at it */
 }
 
+/* Both of two replicas wait at both inputs. The one that the first input wakes is held in its
+ * item; the second input's only item wakes it again: so the other one has to be told. */
+static _Atomic uint32_t handled_beside;
+
+/* Not before both of them sleep, most likely. */
+static int left_produce(struct pc_stage *st, void *state)
+{
+	struct source *s = state;
+
+	if (s->next++ == 0) {
+		pc_wake_after(st, 20 * PC_MS);
+		return PC_AGAIN;
+	}
+	return s->next == 2 ? pc_emit_copy(st, 0, "x", 1) : PC_END;
+}
+
+static const struct pc_stage_desc left_desc = {.name = "left",
+                                               .outputs = any,
+                                               .n_outputs = 1,
+                                               .state_size = sizeof(struct source),
+                                               .produce = left_produce};
+
+/* And ends late: the end would wake all. */
+static int right_produce(struct pc_stage *st, void *state)
+{
+	struct source *s = state;
+	bool go_on = s->next == 0
+	                     /* only flags, relaxed, both */
+	                     ? atomic_load_explicit(&entered, memory_order_relaxed)
+	                     : atomic_load_explicit(&handled_beside, memory_order_relaxed) > 0;
+
+	if (!go_on) {
+		pc_wake_after(st, PC_MS);
+		return PC_AGAIN;
+	}
+	return s->next++ == 0 ? pc_emit_copy(st, 0, "x", 1) : PC_END;
+}
+
+static const struct pc_stage_desc right_desc = {.name = "right",
+                                                .outputs = any,
+                                                .n_outputs = 1,
+                                                .state_size = sizeof(struct source),
+                                                .produce = right_produce};
+
+static int held_process(struct pc_stage *st, void *state, struct pc_item *item)
+{
+	struct timespec moment = {0, 1000000};
+
+	(void)state;
+	(void)item;
+	/* only flags, relaxed, all */
+	if (st->in_port == 1) {
+		atomic_fetch_add_explicit(&handled_beside, 1, memory_order_relaxed); /* so */
+		return PC_OK;
+	}
+	atomic_store_explicit(&entered, true, memory_order_relaxed); /* so */
+	for (int i = 0; i < 20000; i++) {
+		/* so */
+		if (atomic_load_explicit(&handled_beside, memory_order_relaxed) > 0)
+			return PC_OK;
+		nanosleep(&moment, NULL);
+	}
+	return pc_fail(st, "nobody takes the other item");
+}
+
+static const struct pc_stage_desc held_desc = {.name = "held",
+                                               .flags = PC_BLOCKING,
+                                               .inputs = any,
+                                               .n_inputs = 2,
+                                               .state_size = sizeof(struct sink),
+                                               .process = held_process};
+
+static void beside(void)
+{
+	int rc = PC_OK;
+
+	for (int i = 0; i < 20 && rc == PC_OK; i++) {
+		struct graph g;
+		struct source late = {0};
+		struct sink none = {0};
+		struct plan_queue *left, *right;
+		struct plan_stage *a, *b, *c;
+
+		reset();
+		/* only flags, relaxed, both: no other thread yet */
+		atomic_store_explicit(&entered, false, memory_order_relaxed);
+		atomic_store_explicit(&handled_beside, 0, memory_order_relaxed); /* so */
+		graph_init(&g);
+		left = graph_queue(&g, "left", 16);
+		right = graph_queue(&g, "right", 16);
+		a = graph_stage(&g, "a", &left_desc, &late, 1);
+		graph_write(&g, a, 0, left);
+		b = graph_stage(&g, "b", &right_desc, &late, 1);
+		graph_write(&g, b, 0, right);
+		c = graph_stage(&g, "c", &held_desc, &none, 2);
+		graph_read(&g, c, 0, left);
+		graph_read(&g, c, 1, right);
+		rc = graph_run(&g, 1);
+		graph_fini(&g);
+	}
+	report(rc == PC_OK, "a wake-up that finds its replica busy goes on to an idle one");
+}
+
 static void deadlock(void)
 {
 	struct graph *g = malloc(sizeof(*g));
@@ -867,6 +970,7 @@ int main(int argc, char **argv)
 	joins();
 	sections();
 	deadlock();
+	beside();
 	abandoned();
 	printf("1..%d\n", n_tests);
 	return n_failed != 0;
