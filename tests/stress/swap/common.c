@@ -12,10 +12,10 @@ int64_t probation_ns;
 
 static void track_init(struct track *t)
 {
-	t->min = malloc(NUMBERS_MAX * sizeof(uint64_t));
+	/* zero pages cost nothing until they are written to */
+	t->min = calloc(NUMBERS_MAX, sizeof(uint64_t));
 	t->max = calloc(NUMBERS_MAX, sizeof(uint64_t));
 	t->count = calloc(NUMBERS_MAX, sizeof(uint64_t));
-	memset(t->min, 0xff, NUMBERS_MAX * sizeof(uint64_t));
 }
 
 static void track_fini(struct track *t)
@@ -27,8 +27,7 @@ static void track_fini(struct track *t)
 
 static void note(struct track *t, uint64_t number, uint64_t item)
 {
-	t->count[number]++;
-	if (item < t->min[number])
+	if (t->count[number]++ == 0 || item < t->min[number])
 		t->min[number] = item;
 	if (item > t->max[number])
 		t->max[number] = item;
@@ -76,6 +75,28 @@ static void work(struct pc_stage *st, const struct counter *c)
 		pc_sleep(st, (int64_t)c->sleep_ns);
 }
 
+/* relaxed, all: flags of the test */
+static void stand_still(struct pc_stage *st, enum role role)
+{
+	uint64_t bit = UINT64_C(1) << st->replica;
+
+	if (!(atomic_load_explicit(&line->held[role], memory_order_relaxed) & bit)) /* so */
+		return;
+	atomic_fetch_or_explicit(&line->stands[role], bit, memory_order_relaxed);   /* so */
+	while (atomic_load_explicit(&line->held[role], memory_order_relaxed) & bit) /* so */
+		doze_us(100);
+	atomic_fetch_and_explicit(&line->stands[role], ~bit, memory_order_relaxed); /* so */
+}
+
+/* relaxed: a flag and a figure */
+static bool told_to_wait(const struct counter *c)
+{
+	uint64_t limit = atomic_load_explicit(&line->limit, memory_order_relaxed); /* so */
+
+	return atomic_load_explicit(&line->shut, memory_order_relaxed) /* so */ ||
+	       (limit > 0 && c->next >= limit);
+}
+
 /* relaxed: only flags and figures of the test */
 static bool told_to_end(const struct counter *c)
 {
@@ -102,8 +123,8 @@ static int produce(struct pc_stage *st, void *state, unsigned index)
 	struct code *code = running(st, index);
 	bool fails = planned(st, code);
 
-	/* relaxed: a flag */
-	if (atomic_load_explicit(&line->shut, memory_order_relaxed)) {
+	stand_still(st, SOURCE);
+	if (told_to_wait(c)) {
 		pc_wake_after(st, PC_MS);
 		return PC_AGAIN;
 	}
@@ -114,7 +135,7 @@ static int produce(struct pc_stage *st, void *state, unsigned index)
 		if (rc != PC_OK)
 			return rc == PC_STOPPED ? PC_END : rc;
 	}
-	for (uint64_t i = 0; i < c->batch && !told_to_end(c); i++) {
+	for (uint64_t i = 0; i < c->batch && !told_to_end(c) && !told_to_wait(c); i++) {
 		struct number number = {st->replica, c->next, st->replica ^ c->next ^ 42,
 		                        code->number, 0};
 
@@ -137,6 +158,7 @@ static int process(struct pc_stage *st, void *state, struct pc_item *item, unsig
 	bool fails = planned(st, code);
 	struct number number;
 
+	stand_still(st, code->role);
 	memcpy(&number, item->data, sizeof(number));
 	work(st, c);
 	c->count += fails ? 1000000 : 1;
@@ -385,6 +407,37 @@ uint32_t line_stage(enum role role)
 	return (uint32_t)(line->stage[role] - line->g.stages);
 }
 
+void line_note_cut(enum role role, uint32_t number, const struct swap_report *r)
+{
+	uint32_t n = line->n_cuts[role]++;
+
+	line->cuts[role][n] = r->position;
+	line->cut_numbers[role][n] = number;
+}
+
+void line_hold(enum role role, uint64_t replicas)
+{
+	/* relaxed: a flag */
+	atomic_store_explicit(&line->held[role], replicas, memory_order_relaxed);
+}
+
+void line_held(enum role role, uint64_t replicas)
+{
+	/* relaxed: a flag */
+	while (atomic_load_explicit(&line->stands[role], memory_order_relaxed) != replicas)
+		doze_us(100);
+}
+
+void line_let_go(enum role role)
+{
+	line_hold(role, 0);
+}
+
+size_t line_fill(unsigned queue)
+{
+	return queue_fill(line->g.engine->places[queue]->queue);
+}
+
 int line_swap_code(struct code *code, unsigned how, struct swap_report *ret,
                    struct pc_error **err)
 {
@@ -392,15 +445,11 @@ int line_swap_code(struct code *code, unsigned how, struct swap_report *ret,
 		.how = how, .timeout_ns = 30 * PC_SEC, .probation_ns = probation_ns};
 	struct swap_offer offer = code ? code_offer(code) : (struct swap_offer){0};
 	enum role role = code ? code->role : MID;
-	uint32_t n = line->n_cuts[role];
 	int rc = swap_ask(line->g.engine, line_stage(role), code ? &offer : NULL, &wish, ret,
 	                  err);
 
-	if (rc == PC_OK && !(how & SWAP_DRY_RUN)) {
-		line->cuts[role][n] = ret->position;
-		line->cut_numbers[role][n] = code ? code->number : ret->to;
-		line->n_cuts[role]++;
-	}
+	if (rc == PC_OK && !(how & SWAP_DRY_RUN))
+		line_note_cut(role, code ? code->number : ret->to, ret);
 	free(ret->words);
 	ret->words = NULL;
 	return rc;
@@ -449,7 +498,7 @@ static bool check_cuts(enum role role, uint64_t total, bool exact)
 	return counted == total;
 }
 
-bool line_check(enum role role, bool exact)
+bool line_check_counts(enum role role)
 {
 	uint64_t made = atomic_load_explicit(&line->closed_count[SOURCE], memory_order_relaxed);
 	/* relaxed, all: after the end */
@@ -464,7 +513,15 @@ bool line_check(enum role role, bool exact)
 		printf("# made %" PRIu64 ", seen %" PRIu64 ", doubled %" PRIu64
 		       ", broken %" PRIu64 ", counted in states %" PRIu64 ", stale calls %u\n",
 		       made, line_seen(), line->doubled, line->broken, counted, stale);
-	return check_cuts(role, made, exact) && ok;
+	return ok;
+}
+
+bool line_check(enum role role, bool exact)
+{
+	/* relaxed: after the end */
+	uint64_t made = atomic_load_explicit(&line->closed_count[SOURCE], memory_order_relaxed);
+
+	return check_cuts(role, made, exact) && line_check_counts(role);
 }
 
 void line_free(void)
@@ -490,6 +547,13 @@ void line_free(void)
 /* ---------------------------------------------------------------------------------- TAP --- */
 
 static int n_tests, n_failed;
+
+void doze_us(long us)
+{
+	struct timespec t = {us / 1000000, us % 1000000 * 1000};
+
+	nanosleep(&t, NULL);
+}
 
 void report(bool ok, const char *what)
 {

@@ -73,6 +73,9 @@ struct line {
 	_Atomic bool enough;                    /* sources end */
 	_Atomic bool shut;                      /* sources make nothing */
 	uint64_t at_least;                      /* items before they do */
+	_Atomic uint64_t limit; /* sources make no more than this each; 0: any */
+	/* A bit per replica: its next call waits in the code; it does so now. */
+	_Atomic uint64_t held[N_ROLES], stands[N_ROLES];
 };
 
 struct line_shape {
@@ -91,8 +94,11 @@ void line_make(const struct line_shape *shape);
 int line_start(unsigned workers);
 /* Ends the sources and waits. */
 int line_end(void);
-/* Everything arrived once, everything ran on the right code: prints why not. */
+/* Everything arrived once, everything ran on the right code: prints why not. `exact`: and each
+ * item on the side of the cut that was announced. */
 bool line_check(enum role role, bool exact);
+/* The first half of it: for swaps whose answer did not say where the cut was. */
+bool line_check_counts(enum role role);
 void line_free(void);
 
 struct code *code_new(enum role role, bool blocking, bool batch);
@@ -101,6 +107,15 @@ struct swap_offer code_offer(struct code *code);
 int line_swap(enum role role, unsigned how, struct swap_report *ret);
 int line_swap_code(struct code *code, unsigned how, struct swap_report *ret,
                    struct pc_error **err);
+/* The code was taken where the report says: what line_swap_code() does for itself. */
+void line_note_cut(enum role role, uint32_t number, const struct swap_report *r);
+/* Replicas of a role (a bit each) wait in their next call until they are let go. line_held() is
+ * there when they do. */
+void line_hold(enum role role, uint64_t replicas);
+void line_held(enum role role, uint64_t replicas);
+void line_let_go(enum role role);
+/* Items that lie in q0 or q1. */
+size_t line_fill(unsigned queue);
 uint32_t line_stage(enum role role);
 uint64_t line_seen(void);
 /* Until the sink has seen that many more. */
@@ -112,6 +127,7 @@ void line_log_clear(void);
 /* TAP */
 void report(bool ok, const char *what);
 int tap_end(void);
+void doze_us(long us);
 extern int64_t probation_ns; /* that line_swap() waits for */
 
 #endif
