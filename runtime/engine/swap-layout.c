@@ -298,7 +298,9 @@ static int choose(struct route *route, unsigned how, const struct parts *old,
 		return PC_OK;
 	}
 	why_not(&why, from, to, old, new);
-	if (to->desc->state_version < from->desc->state_version && !(how & SWAP_BACK)) {
+	if (why.failed) {
+		rc = PC_NOMEM; /* there is a reason, only no memory to say it */
+	} else if (to->desc->state_version < from->desc->state_version && !(how & SWAP_BACK)) {
 		rc = refuse(from, to, old, new, &why, err);
 	} else if (!why.text) {
 		route->way = WAY_MAP;
