@@ -20,6 +20,14 @@ const struct option option_table[] = {
          "run on N worker threads (default: one per core)"},
 	{0, "drain", "TIME", OPTION_DRAIN,
          "let a stopped graph finish its work for TIME, 250ms or 1m say (default 10s)"},
+	{0, "watch", NULL, OPTION_WATCH,
+         "take over the files of the graph when they change, stages and the graph itself"},
+	{0, "graph", "GRAPH", OPTION_GRAPH,
+         "which of several running graphs is meant: its name or its process"},
+	{0, "dry-run", NULL, OPTION_DRY_RUN, "make all checks, and change nothing"},
+	{0, "reset-state", NULL, OPTION_RESET_STATE,
+         "begin with a fresh state; what the old one holds is lost"},
+	{0, "back", NULL, OPTION_BACK, "return to the build before this one"},
 	{'w', "write", NULL, OPTION_WRITE, "change the files instead of printing the result"},
 	{0, "check", NULL, OPTION_CHECK, "only say which files would change (status 1: some)"},
 	{0, "json", NULL, OPTION_JSON, "print for programs, as JSON"},
@@ -155,6 +163,21 @@ static bool take_option(struct reader *r, const struct option *o, const char *sh
 		break;
 	case OPTION_CHECK:
 		a->check = true;
+		break;
+	case OPTION_WATCH:
+		a->watch = true;
+		break;
+	case OPTION_GRAPH:
+		a->graph = value;
+		break;
+	case OPTION_DRY_RUN:
+		a->dry_run = true;
+		break;
+	case OPTION_RESET_STATE:
+		a->reset_state = true;
+		break;
+	case OPTION_BACK:
+		a->back = true;
 		break;
 	case OPTION_HELP:
 		a->help = true;

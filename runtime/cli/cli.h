@@ -36,9 +36,11 @@ struct args {
 	size_t n_dirs;
 	unsigned verbose; /* how often */
 	bool quiet, json, write, check, help, version;
-	unsigned workers; /* 0: not given */
-	int64_t drain_ns; /* 0: not given */
-	void *memory;     /* of the arrays */
+	bool watch, dry_run, reset_state, back;
+	const char *graph; /* of --graph; NULL: not given */
+	unsigned workers;  /* 0: not given */
+	int64_t drain_ns;  /* 0: not given */
+	void *memory;      /* of the arrays */
 };
 
 /* One bit each, for what a word takes. */
@@ -54,7 +56,12 @@ enum option_bit {
 	OPTION_WRITE = 1 << 8,
 	OPTION_CHECK = 1 << 9,
 	OPTION_HELP = 1 << 10,
-	OPTION_VERSION = 1 << 11
+	OPTION_VERSION = 1 << 11,
+	OPTION_WATCH = 1 << 12,
+	OPTION_GRAPH = 1 << 13,
+	OPTION_DRY_RUN = 1 << 14,
+	OPTION_RESET_STATE = 1 << 15,
+	OPTION_BACK = 1 << 16
 };
 
 struct option {
@@ -90,6 +97,13 @@ int fmt_command(const struct args *args);
 int inspect_command(const struct args *args);
 int list_command(const struct args *args);
 int help_command(const struct args *args);
+
+/* control-client.c: they ask a graph that runs, and return enum control_status. */
+int swap_command(const struct args *args);
+int reload_command(const struct args *args);
+int status_command(const struct args *args);
+int events_command(const struct args *args);
+int ps_command(const struct args *args);
 
 /* help.c */
 void help_usage(void);                         /* the short form, to standard error */

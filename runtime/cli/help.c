@@ -12,7 +12,7 @@ const struct command command_table[] = {
 	{.name = "run",
          .run = run_command,
          .options = LOAD_OPTIONS | OPTION_WORKERS | OPTION_DRAIN | OPTION_VERBOSE |
-                    OPTION_QUIET | OPTION_JSON,
+                    OPTION_QUIET | OPTION_JSON | OPTION_WATCH,
          .least_files = 1,
          .most_files = 1,
          .missing = "the graph",
@@ -23,9 +23,21 @@ const struct command command_table[] = {
                  "the name of a command.\n\n"
                  "The first SIGINT or SIGTERM stops the producers and lets the rest finish, "
                  "the\n"
-                 "second stops at once. SIGQUIT prints what everyone is waiting for.\n\n"
+                 "second stops at once. SIGQUIT prints what everyone is waiting for. SIGHUP "
+                 "reads\n"
+                 "the graph file again and applies what differs.\n\n"
+                 "With --watch, stages whose files change are replaced while the graph runs, "
+                 "and\n"
+                 "the graph file is applied when it changes; a .c is compiled. Nothing is "
+                 "lost, "
+                 "and\n"
+                 "what is wrong changes nothing but is told. pcrun swap, reload and status ask "
+                 "a\n"
+                 "running graph, with or without --watch.\n\n"
                  "-v prints the ledger at the end: what became of the items of every queue.\n"
-                 "--json prints it as one line of JSON. Both go to standard error, since\n"
+                 "--json prints it as one line of JSON, and what happens to stages meanwhile "
+                 "as one\n"
+                 "line each. Both go to standard error, since\n"
                  "standard output belongs to the graph.\n\n"
                  "Exit status: 0 it ended well, 1 a stage failed or the ledger does not "
                  "balance,\n"
@@ -80,6 +92,60 @@ const struct command command_table[] = {
                  "standard error with the reason. -v shows those as well that another one of "
                  "the\n"
                  "same name hides.\n"},
+	{.name = "swap",
+         .run = swap_command,
+         .options =
+                 OPTION_GRAPH | OPTION_DRY_RUN | OPTION_RESET_STATE | OPTION_BACK | OPTION_JSON,
+         .least_files = 1,
+         .most_files = 2,
+         .missing = "the stage",
+         .usage = "swap [OPTIONS] STAGE FILE | STAGE --back",
+         .summary = "let a stage of a running graph run another build",
+         .text = "FILE is a .so or a .c. No item is lost, doubled or out of order, the state "
+                 "is\n"
+                 "carried over, and whatever is wrong with the new build leaves the old one\n"
+                 "running. Waits until the new one runs, and for its first items.\n\n"
+                 "Exit status: 0 it runs, 1 the graph ended or a newer request came, 2 usage, "
+                 "or\n"
+                 "no such graph or stage, 3 refused, 4 it failed and the old one runs again,\n"
+                 "5 a replica is still busy, and will follow.\n"},
+	{.name = "reload",
+         .run = reload_command,
+         .options = OPTION_GRAPH | OPTION_DRY_RUN | OPTION_JSON,
+         .least_files = 0,
+         .most_files = 1,
+         .usage = "reload [--graph=GRAPH] [--dry-run] [--json] [FILE]",
+         .summary = "apply what has changed in the file of a running graph",
+         .text = "What did not change is not touched; a wrong file changes nothing. Prints a "
+                 "line\n"
+                 "per change. Without FILE, the one that the graph was started with.\n\n"
+                 "Exit status: as of swap.\n"},
+	{.name = "status",
+         .run = status_command,
+         .options = OPTION_GRAPH | OPTION_JSON | OPTION_VERBOSE,
+         .least_files = 0,
+         .most_files = 0,
+         .usage = "status [--graph=GRAPH] [-v] [--json]",
+         .summary = "show the queues, stages and builds of a running graph",
+         .text = "-v tells also what everyone is doing and waiting for.\n\n"
+                 "Exit status: 0 fine, 2 no such graph.\n"},
+	{.name = "events",
+         .run = events_command,
+         .options = OPTION_GRAPH | OPTION_JSON,
+         .least_files = 0,
+         .most_files = 0,
+         .usage = "events [--graph=GRAPH] [--json]",
+         .summary = "print what happens to a running graph, until it ends",
+         .text = "A line per event: builds that go live, are refused or fail, reloads.\n\n"
+                 "Exit status: 0 the graph has ended, 2 no such graph.\n"},
+	{.name = "ps",
+         .run = ps_command,
+         .options = OPTION_JSON,
+         .least_files = 0,
+         .most_files = 0,
+         .usage = "ps [--json]",
+         .summary = "list the graphs that run",
+         .text = "Those of this user: process, name, file. --graph takes the first two.\n"},
 	{.name = "help",
          .run = help_command,
          .options = 0,
@@ -145,7 +211,9 @@ int help_print(const struct command *command)
 	print_options(command_table[0].options | OPTION_HELP | OPTION_VERSION);
 	puts("\n`pcrun help COMMAND` tells more of one. See also pcrun(1), pcrun-graph(5) for "
 	     "the\n"
-	     "language and pcrun-stage(7) for writing a stage.");
+	     "language, pcrun-stage(7) for writing a stage and pcrun-control(7) for graphs "
+	     "that "
+	     "run.");
 	return STATUS_OK;
 }
 

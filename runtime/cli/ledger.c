@@ -133,37 +133,121 @@ static void json_figures(FILE *out, const void *row, const struct column *column
 		fprintf(out, ",\"%s\":%" PRIu64, columns[i].name, figure(row, &columns[i]));
 }
 
+static void json_builds(struct pc_graph *graph, size_t stage, FILE *out)
+{
+	struct pc_build_row row;
+
+	fputs(",\"builds\":[", out);
+	for (size_t i = 0; pc_graph_build(graph, stage, i, &row, sizeof(row)); i++) {
+		fprintf(out,
+		        "%s{\"number\":%u,\"current\":%s,\"bad\":%s,\"items\":%" PRIu64
+		        ",\"file\":",
+		        i > 0 ? "," : "", row.number, row.current ? "true" : "false",
+		        row.bad ? "true" : "false", row.items);
+		say_json(out, row.file);
+		fputc('}', out);
+	}
+	fputc(']', out);
+}
+
+static void json_queues(struct pc_graph *graph, FILE *out)
+{
+	struct pc_queue_row queue;
+
+	fputs(",\"queues\":[", out);
+	for (size_t i = 0; pc_graph_queue(graph, i, &queue, sizeof(queue)); i++) {
+		fprintf(out, "%s{\"name\":", i > 0 ? "," : "");
+		say_json(out, queue.name);
+		fputs(",\"file\":", out);
+		say_json(out, queue.file);
+		fprintf(out, ",\"line\":%u,\"capacity\":%" PRIu64, queue.line, queue.capacity);
+		json_figures(out, &queue, queue_columns, N_QUEUE_COLUMNS);
+		fputc('}', out);
+	}
+	fputc(']', out);
+}
+
+static void json_stages(struct pc_graph *graph, FILE *out, bool builds)
+{
+	struct pc_stage_row stage;
+
+	fputs(",\"stages\":[", out);
+	for (size_t i = 0; pc_graph_stage(graph, i, &stage, sizeof(stage)); i++) {
+		fprintf(out, "%s{\"name\":", i > 0 ? "," : "");
+		say_json(out, stage.name);
+		fputs(",\"plugin\":", out);
+		say_json(out, stage.plugin);
+		fputs(",\"file\":", out);
+		say_json(out, stage.file);
+		fprintf(out, ",\"replicas\":%u", stage.replicas);
+		json_figures(out, &stage, stage_columns, N_STAGE_COLUMNS);
+		fprintf(out, ",\"busy_ns\":%" PRId64 ",\"state\":", stage.busy_ns);
+		say_json(out, stage.state);
+		fprintf(out, ",\"build\":%u,\"swaps\":%u,\"reversed\":%u", stage.build,
+		        stage.swaps, stage.reversed);
+		if (builds)
+			json_builds(graph, i, out);
+		fputc('}', out);
+	}
+	fputc(']', out);
+}
+
+void ledger_json_rows(struct pc_graph *graph, FILE *out)
+{
+	json_queues(graph, out);
+	json_stages(graph, out, true);
+}
+
 void ledger_json(struct pc_graph *graph, int status)
 {
 	struct say_text text;
-	struct pc_queue_row queue;
-	struct pc_stage_row stage;
 
 	if (!say_text_open(&text))
 		return;
-	fprintf(text.stream, "{\"status\":%d,\"queues\":[", status);
-	for (size_t i = 0; pc_graph_queue(graph, i, &queue, sizeof(queue)); i++) {
-		fprintf(text.stream, "%s{\"name\":", i > 0 ? "," : "");
-		say_json(text.stream, queue.name);
-		fputs(",\"file\":", text.stream);
-		say_json(text.stream, queue.file);
-		fprintf(text.stream, ",\"line\":%u,\"capacity\":%" PRIu64, queue.line,
-		        queue.capacity);
-		json_figures(text.stream, &queue, queue_columns, N_QUEUE_COLUMNS);
-		fputc('}', text.stream);
-	}
-	fputs("],\"stages\":[", text.stream);
-	for (size_t i = 0; pc_graph_stage(graph, i, &stage, sizeof(stage)); i++) {
-		fprintf(text.stream, "%s{\"name\":", i > 0 ? "," : "");
-		say_json(text.stream, stage.name);
-		fputs(",\"plugin\":", text.stream);
-		say_json(text.stream, stage.plugin);
-		fprintf(text.stream, ",\"replicas\":%u", stage.replicas);
-		json_figures(text.stream, &stage, stage_columns, N_STAGE_COLUMNS);
-		fprintf(text.stream, ",\"busy_ns\":%" PRId64 ",\"state\":", stage.busy_ns);
-		say_json(text.stream, stage.state);
-		fputc('}', text.stream);
-	}
-	fputs("]}\n", text.stream);
+	fprintf(text.stream, "{\"status\":%d", status);
+	json_queues(graph, text.stream);
+	json_stages(graph, text.stream, false);
+	fputs("}\n", text.stream);
 	say_text_close(&text);
+}
+
+/* "v3, v2, v1 bad": those that are loaded, the newest first. */
+static void put_builds(struct pc_graph *graph, size_t stage, char *text, size_t size)
+{
+	struct pc_build_row row;
+	size_t n = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; n < size && pc_graph_build(graph, stage, i, &row, sizeof(row)); i++)
+		n += (size_t)snprintf(text + n, size - n, "%sv%u%s%s", i > 0 ? ", " : "",
+		                      row.number, row.current ? " runs" : "",
+		                      row.bad ? " bad" : "");
+}
+
+void ledger_status(struct pc_graph *graph, FILE *out)
+{
+	struct table t = {.columns = 7, .right = {false, true, true, true}};
+	struct pc_stage_row row;
+
+	print_queues(graph, out);
+	fputc('\n', out);
+	for (const char *const *c =
+	             (const char *const[]){"stage", "replicas", "taken", "emitted", "state",
+	                                   "builds", "file", NULL};
+	     *c; c++)
+		table_add(&t, "%s", *c);
+	for (size_t i = 0; pc_graph_stage(graph, i, &row, sizeof(row)); i++) {
+		char builds[160];
+
+		put_builds(graph, i, builds, sizeof(builds));
+		table_add(&t, "%s", row.name);
+		table_add(&t, "%u", row.replicas);
+		table_add(&t, "%" PRIu64, row.taken);
+		table_add(&t, "%" PRIu64, row.emitted);
+		table_add(&t, "%s", row.state ? row.state : "");
+		table_add(&t, "%s", builds);
+		table_add(&t, "%s", row.file ? row.file : "");
+	}
+	table_print(&t, out, "");
+	table_fini(&t);
 }

@@ -1,33 +1,23 @@
-/* cli/run.c: `pcrun GRAPH`: load, start, and wait for the graph or for signals.
+/* cli/run.c: `pcrun GRAPH`: load, start, wait for the end (session.c), and say how it was.
  *
  * The signals that pcrun handles are blocked before the first thread exists, so that all threads
- * inherit that, and are read from a descriptor beside the graph's: no handler runs anywhere. */
+ * inherit that. */
 #include "cli/cli.h"
 #include "cli/ledger.h"
-#include "cli/progress.h"
 #include "cli/say.h"
+#include "cli/session.h"
 
 #include <pcrun/stage.h>
 
-#include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct run {
-	const struct args *args;
-	struct pc_graph *graph;
-	sigset_t signals;
-	int stopped_by; /* the first SIGINT or SIGTERM; 0: none */
-};
-
 /* Blocked signals reach the descriptor even where a shell has them ignored, as it does with SIGINT
  * in the background: a script that sends one means it. But nohup means what it says. */
-static void block_signals(struct run *run)
+static void block_signals(struct session *run)
 {
 	struct sigaction hangup;
 
@@ -48,7 +38,7 @@ static bool is_slow(const char *file)
 	return strcmp(file, "-") == 0 || (stat(file, &st) == 0 && !S_ISREG(st.st_mode));
 }
 
-static int load(struct run *run)
+static int load(struct session *run)
 {
 	const struct args *args = run->args;
 	struct pc_load_options options = args_load_options(args);
@@ -56,6 +46,8 @@ static int load(struct run *run)
 	struct pc_error *err = NULL;
 	int r;
 
+	/* A file that is mapped must not be written to, as cp and strip do. */
+	options.private_copies = args->watch;
 	if (slow)
 		signal(SIGINT, SIG_DFL);
 	else
@@ -78,7 +70,7 @@ static int load(struct run *run)
 }
 
 /* A signal that came while the graph was loaded, and that nobody has seen yet; 0: none. */
-static int pending_signal(const struct run *run)
+static int pending_signal(const struct session *run)
 {
 	sigset_t ends = run->signals;
 	const struct timespec now = {0};
@@ -89,65 +81,7 @@ static int pending_signal(const struct run *run)
 	return signal > 0 ? signal : 0;
 }
 
-static void explain(struct pc_graph *graph)
-{
-	char *text = pc_graph_explain(graph);
-
-	say_lines(text ? text : "pcrun: out of memory\n");
-	free(text);
-}
-
-static void on_signal(struct run *run, int signal)
-{
-	switch (signal) {
-	case SIGQUIT:
-		explain(run->graph);
-		break;
-	case SIGHUP:
-		say("this version can not reload a running graph; nothing was changed");
-		break;
-	default:
-		if (run->stopped_by == 0) {
-			run->stopped_by = signal;
-			if (!run->args->quiet)
-				say("%s: finishing what is under way; again stops at once",
-				    signal == SIGINT ? "interrupted" : "told to end");
-			pc_graph_stop(run->graph, PC_STOP_DRAIN);
-		} else {
-			pc_graph_stop(run->graph, PC_STOP_NOW);
-		}
-	}
-}
-
-/* Until the graph has ended. False: said. */
-static bool watch(struct run *run)
-{
-	int fd = signalfd(-1, &run->signals, SFD_CLOEXEC | SFD_NONBLOCK);
-	struct pollfd fds[2] = {{.fd = pc_graph_fd(run->graph), .events = POLLIN},
-	                        {.fd = fd, .events = POLLIN}};
-	struct signalfd_siginfo info;
-	struct progress progress;
-
-	if (fd < 0) {
-		say("can't wait for signals: %s", strerror(errno));
-		return false;
-	}
-	progress_init(&progress, run->graph, run->args->quiet || run->args->json);
-	while (fds[0].revents == 0) {
-		if (poll(fds, 2, progress_show(&progress)) < 0 && errno != EINTR) {
-			say("can't wait for the graph: %s", strerror(errno));
-			close(fd);
-			return false;
-		}
-		while (read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
-			on_signal(run, (int)info.ssi_signo);
-	}
-	progress_end(&progress);
-	close(fd);
-	return true;
-}
-
-static int finish(struct run *run)
+static int finish(struct session *run)
 {
 	struct pc_error *err = NULL;
 	int status, r = pc_graph_wait(run->graph, PC_FOREVER, &err);
@@ -171,7 +105,7 @@ static int finish(struct run *run)
 	return status;
 }
 
-static int start_and_wait(struct run *run)
+static int start_and_wait(struct session *run)
 {
 	const struct args *args = run->args;
 	struct pc_run_options options = {
@@ -182,18 +116,24 @@ static int start_and_wait(struct run *run)
 		.log_level = args->quiet         ? PC_WARN
 	                     : args->verbose > 1 ? PC_DEBUG
 	                                         : PC_INFO,
+		.swap = jobs_on_swap,
+		.swap_user = &run->jobs,
 	};
 	struct pc_error *err = NULL;
 	int status;
 
+	if (!session_init(run))
+		return STATUS_FAILED;
 	if (pc_graph_start(run->graph, &options, &err) != PC_OK) {
 		say_error(err);
 		pc_error_free(err);
+		session_fini(run);
 		return STATUS_FAILED;
 	}
-	if (!watch(run))
+	if (!session_run(run))
 		pc_graph_stop(run->graph, PC_STOP_NOW);
 	status = finish(run);
+	session_fini(run);
 	if (args->verbose)
 		ledger_print(run->graph);
 	if (args->json)
@@ -203,7 +143,7 @@ static int start_and_wait(struct run *run)
 
 int run_command(const struct args *args)
 {
-	struct run run = {.args = args};
+	struct session run = {.args = args, .signal_fd = -1};
 	int status, signalled;
 
 	/* A reader that goes away is an error of the write, which the stage handles. */
@@ -214,6 +154,10 @@ int run_command(const struct args *args)
 		status = STATUS_SIGNAL + signalled;
 	else if (status == STATUS_OK)
 		status = start_and_wait(&run);
+	if (run.abandoned) {
+		/* A compiler hangs, say: its thread can neither be ended nor be left behind. */
+		_exit(say_fini(status));
+	}
 	pc_graph_free(run.graph);
 	return status;
 }

@@ -24,6 +24,7 @@ static atomic_bool lost; /* something for standard error could not be written */
 #define YELLOW "\033[1;33m"
 #define CYAN   "\033[1;36m"
 #define GREEN  "\033[1;32m"
+#define DIM    "\033[2m"
 #define OFF    "\033[0m"
 
 void say_init(void)
@@ -80,15 +81,24 @@ void say_status(const char *line)
 	atomic_store_explicit(&status_shown, line != NULL, memory_order_relaxed); /* as above */
 }
 
+static const char nomem[] = "pcrun: out of memory\n";
+
 bool say_text_open(struct say_text *text)
 {
-	static const char nomem[] = "pcrun: out of memory\n";
-
 	*text = (struct say_text){0};
 	text->stream = open_memstream(&text->bytes, &text->size);
 	if (!text->stream)
 		write_all(nomem, sizeof(nomem) - 1);
 	return text->stream != NULL;
+}
+
+bool say_text_end(struct say_text *text)
+{
+	bool ok = fclose(text->stream) == 0;
+
+	if (!ok)
+		write_all(nomem, sizeof(nomem) - 1);
+	return ok;
 }
 
 void say_text_close(struct say_text *text)
@@ -141,6 +151,20 @@ static void colour_line(FILE *out, const char *line, size_t size)
 		fwrite(line, 1, size, out);
 }
 
+void say_lines_to(FILE *out, const char *lines)
+{
+	while (*lines) {
+		size_t n = strcspn(lines, "\n");
+
+		if (colours)
+			colour_line(out, lines, n);
+		else
+			fwrite(lines, 1, n, out);
+		fputc('\n', out);
+		lines += n + (lines[n] == '\n');
+	}
+}
+
 void say_lines(const char *lines)
 {
 	struct say_text text;
@@ -151,18 +175,18 @@ void say_lines(const char *lines)
 	}
 	if (!say_text_open(&text))
 		return;
-	while (*lines) {
-		size_t n = strcspn(lines, "\n");
-
-		colour_line(text.stream, lines, n);
-		fputc('\n', text.stream);
-		lines += n + (lines[n] == '\n');
-	}
+	say_lines_to(text.stream, lines);
 	say_text_close(&text);
 }
 
-/* "graph.txt:9:27: error: …" speaks for itself. */
-static bool is_diagnostic(const char *text)
+const char *say_colour(enum say_colour colour)
+{
+	static const char *const begin[] = {OFF, DIM, RED, GREEN, YELLOW};
+
+	return colours ? begin[colour] : "";
+}
+
+bool say_is_diagnostic(const char *text)
 {
 	const char *severity = strstr(text, ": error: ");
 
@@ -178,7 +202,7 @@ void say_error(const struct pc_error *err)
 
 	if (*text == '\0')
 		text = "failed, and no reason is known\n";
-	if (is_diagnostic(text)) {
+	if (say_is_diagnostic(text)) {
 		say_lines(text);
 		return;
 	}

@@ -15,8 +15,15 @@ void say_init(void);
 __attribute__((format(printf, 1, 2))) void say(const char *format, ...);
 /* Ready lines, as they are. */
 void say_lines(const char *text);
+/* The same into a stream that goes to standard error. */
+void say_lines_to(FILE *out, const char *lines);
+/* The sequence that begins a colour there; "" when there are none. */
+enum say_colour { SAY_PLAIN, SAY_DIM, SAY_BAD, SAY_GOOD, SAY_WARN };
+const char *say_colour(enum say_colour colour);
 /* The whole chain of an error: diagnostics as they are, a sentence with "pcrun: " before it. */
 void say_error(const struct pc_error *err);
+/* "graph.txt:9:27: error: …" speaks for itself. */
+bool say_is_diagnostic(const char *text);
 /* pc_log_fn */
 void say_log(void *user, int level, const char *stage, const char *text);
 
@@ -33,6 +40,8 @@ struct say_text {
 bool say_text_open(struct say_text *text);
 /* To standard error. */
 void say_text_close(struct say_text *text);
+/* The text is the caller's, to be freed in any case. False: no memory (said). */
+bool say_text_end(struct say_text *text);
 
 /* Text as a JSON string with its quotes; bytes that are no UTF-8 become U+FFFD. NULL: null. */
 void say_json(FILE *out, const char *text);

@@ -1,0 +1,437 @@
+/* cli/control-request.c: what the requests of control peers do. The loop's thread.
+ *
+ * The words are those of the command line, options among them wherever they stand. What needs time
+ * becomes a job, and the peer waits for it; the rest is answered at once, from the library's
+ * snapshot calls. */
+#include "cli/control.h"
+#include "cli/ledger.h"
+#include "cli/say.h"
+#include "cli/session.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ------------------------------------------------------------------------------- words --- */
+
+/* A word in quotes, in place; NULL: no end, or something hangs on to it. */
+static char *unquote(char *at, char *end)
+{
+	char *to = at;
+
+	for (at++; at < end && *at != '"'; at++) {
+		if (*at == '\\' && at + 1 < end)
+			at++;
+		*to++ = *at;
+	}
+	if (at >= end || (at + 1 < end && !isblank((unsigned char)at[1])))
+		return NULL;
+	*to = '\0';
+	return at + 1;
+}
+
+int control_words(char *line, size_t size, char *words[CONTROL_WORDS])
+{
+	char *at = line, *end = line + size;
+	int n = 0;
+
+	if (memchr(line, '\0', size))
+		return -1;
+	while (end > at && (end[-1] == '\r' || isblank((unsigned char)end[-1])))
+		end--;
+	for (;;) {
+		while (at < end && isblank((unsigned char)*at))
+			at++;
+		if (at >= end)
+			return n;
+		if (n == CONTROL_WORDS)
+			return -1;
+		words[n++] = at;
+		if (*at == '"') {
+			at = unquote(at, end);
+			if (!at)
+				return -1;
+			continue;
+		}
+		while (at < end && !isblank((unsigned char)*at))
+			at++;
+		if (at < end)
+			*at++ = '\0';
+		else
+			*end = '\0'; /* the newline's place, or after it */
+	}
+}
+
+void control_put_word(FILE *out, const char *word)
+{
+	if (*word && !strpbrk(word, " \t\"\\")) {
+		fputs(word, out);
+		return;
+	}
+	fputc('"', out);
+	for (; *word; word++) {
+		if (*word == '"' || *word == '\\')
+			fputc('\\', out);
+		fputc(*word, out);
+	}
+	fputc('"', out);
+}
+
+/* ------------------------------------------------------------------------------ asking --- */
+
+/* A request, cut up. */
+struct request {
+	struct peer *peer;
+	struct session *session;
+	const char *name;
+	char *words[CONTROL_WORDS]; /* behind the name, without options */
+	size_t n;
+	bool json, dry_run, reset_state, back;
+};
+
+static void refuse(const struct request *r, const char *text)
+{
+	server_answer(r->peer, r->json, r->name, CONTROL_USAGE, text, NULL);
+}
+
+__attribute__((format(printf, 2, 3))) static void refuse_with(const struct request *r,
+                                                              const char *format, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, format);
+	vsnprintf(text, sizeof(text), format, ap);
+	va_end(ap);
+	refuse(r, text);
+}
+
+/* What a peer calls /work/x/stage.c is ./stage.c here, if this is /work/x: diagnostics and the cache
+ * know it by that name. */
+static const char *shorten(char *file)
+{
+	char *cwd = getcwd(NULL, 0);
+	size_t n = cwd ? strlen(cwd) : 0;
+
+	if (n > 1 && strncmp(file, cwd, n) == 0 && file[n] == '/')
+		file[--n] = '.';
+	else
+		n = 0;
+	free(cwd);
+	return file + n;
+}
+
+static int status_of(const struct job *job)
+{
+	switch (job->result) {
+	case PC_OK:
+		return CONTROL_OK;
+	case PC_WRONG:
+		return CONTROL_REFUSED;
+	case PC_ERROR:
+		return job->kind == JOB_RELOAD ? CONTROL_USAGE : CONTROL_BACK;
+	case PC_TIMEOUT:
+		return job->kind != JOB_RELOAD && job->report.to == 0 ? CONTROL_FAILED
+		                                                      : CONTROL_WAITING;
+	case PC_INVALID:
+		return CONTROL_USAGE;
+	default:
+		return CONTROL_FAILED;
+	}
+}
+
+static void put_done(FILE *out, const struct job *job)
+{
+	const struct pc_swap_report *r = &job->report;
+	struct event e = {.kind = EVENT_LIVE,
+	                  .stage = job->stage,
+	                  .from = r->from,
+	                  .to = r->to,
+	                  .item = r->item,
+	                  .pause_median_ns = r->pause_median_ns,
+	                  .pause_worst_ns = r->pause_worst_ns,
+	                  .text = r->text,
+	                  .time_ns = event_now_ns()};
+	struct pc_stage_row row;
+
+	if (job->kind == JOB_RELOAD) {
+		fputs(job->text && *job->text ? job->text : "nothing differs", out);
+	} else if (r->unchanged) {
+		fprintf(out, "%s has the code that runs already, nothing was changed",
+		        job->file);
+	} else if (job->dry_run) {
+		fprintf(out, "it would be taken%s%s; nothing was changed",
+		        r->text && *r->text ? " | " : "", r->text ? r->text : "");
+	} else {
+		e.source = jobs_stage(job->jobs->graph, job->stage, &row) && row.inputs == 0;
+		event_words(&e, out);
+	}
+}
+
+static void put_json(FILE *out, const struct job *job)
+{
+	const struct pc_swap_report *r = &job->report;
+
+	if (job->stage) {
+		fputs(",\"stage\":", out);
+		say_json(out, job->stage);
+	}
+	if (job->file) {
+		fputs(",\"file\":", out);
+		say_json(out, job->file);
+	}
+	if (job->dry_run)
+		fputs(",\"dry_run\":true", out);
+	if (job->kind == JOB_RELOAD)
+		return;
+	fprintf(out, ",\"from\":%u,\"to\":%u,\"unchanged\":%s", r->from, r->to,
+	        r->unchanged ? "true" : "false");
+	if (job->result == PC_OK && !job->dry_run && !r->unchanged)
+		fprintf(out,
+		        ",\"item\":%" PRIu64 ",\"pause_median_ns\":%" PRId64
+		        ",\"pause_worst_ns\":%" PRId64 ",\"took_ns\":%" PRId64,
+		        r->item, r->pause_median_ns, r->pause_worst_ns, r->took_ns);
+	if (r->text) {
+		fputs(",\"report\":", out);
+		say_json(out, r->text);
+	}
+}
+
+static void on_done(void *user, const struct job *job)
+{
+	struct peer *peer = user;
+	const char *name = job->kind == JOB_RELOAD ? "reload" : "swap";
+	struct say_text text, json;
+
+	if (!say_text_open(&text))
+		return;
+	if (!say_text_open(&json)) {
+		say_text_end(&text);
+		free(text.bytes);
+		return;
+	}
+	if (job->result == PC_OK)
+		put_done(text.stream, job);
+	else
+		fputs(job->error ? pc_error_text(job->error)
+		                 : "the graph has ended before it was begun",
+		      text.stream);
+	put_json(json.stream, job);
+	if (say_text_end(&text) && say_text_end(&json))
+		server_answer(peer, peer->job_json, name, status_of(job), text.bytes,
+		              json.bytes);
+	free(text.bytes);
+	free(json.bytes);
+}
+
+static void ask_job(const struct request *r, enum job_kind kind, const char *stage,
+                    const char *file)
+{
+	struct job *job = jobs_new(&r->session->jobs, kind, stage, file);
+
+	if (!job) {
+		server_answer(r->peer, r->json, r->name, CONTROL_FAILED, "out of memory", NULL);
+		return;
+	}
+	job->dry_run = r->dry_run;
+	job->reset_state = r->reset_state;
+	job->quiet = true; /* the peer is told */
+	job->done = on_done;
+	job->user = r->peer;
+	r->peer->job = job;
+	r->peer->job_json = r->json;
+	jobs_add(job);
+}
+
+static void swap(const struct request *r)
+{
+	struct pc_graph *graph = r->session->graph;
+	struct words near = {.wanted = r->words[0]};
+	struct pc_stage_row row;
+	char *file = r->back ? NULL : r->words[1];
+
+	if (r->n != (r->back ? 1 : 2)) {
+		refuse(r, r->back ? "a stage is wanted: swap STAGE --back"
+		                  : "a stage and a file are wanted: swap STAGE FILE");
+	} else if (r->back && (r->dry_run || r->reset_state)) {
+		refuse(r, "--back goes with no other option");
+	} else if (!jobs_stage(graph, r->words[0], &row)) {
+		for (size_t i = 0; pc_graph_stage(graph, i, &row, sizeof(row)); i++)
+			words_offer(&near, row.name);
+		refuse_with(r, "there is no stage '%.128s'%s%.128s%s", r->words[0],
+		            near.best ? "; did you mean '" : " (status lists them)",
+		            near.best ? near.best : "", near.best ? "'?" : "");
+	} else {
+		ask_job(r, r->back ? JOB_BACK : JOB_SWAP, r->words[0],
+		        file ? shorten(file) : NULL);
+	}
+}
+
+static void reload(const struct request *r)
+{
+	if (r->n > 1)
+		refuse(r, "one file is wanted, or none: reload [FILE]");
+	else
+		ask_job(r, JOB_RELOAD, NULL, r->n == 1 ? shorten(r->words[0]) : NULL);
+}
+
+/* ----------------------------------------------------------------------------- looking --- */
+
+static void put_status_json(struct pc_graph *graph, FILE *out)
+{
+	const char *file = pc_graph_file(graph, 0);
+
+	fputs(",\"graph\":", out);
+	say_json(out, file);
+	fprintf(out, ",\"pid\":%d", (int)getpid());
+	ledger_json_rows(graph, out);
+}
+
+static void status(const struct request *r)
+{
+	struct say_text text;
+
+	if (!say_text_open(&text))
+		return;
+	if (r->json)
+		put_status_json(r->session->graph, text.stream);
+	else
+		ledger_status(r->session->graph, text.stream);
+	if (say_text_end(&text))
+		server_answer(r->peer, r->json, r->name, CONTROL_OK, r->json ? "" : text.bytes,
+		              r->json ? text.bytes : NULL);
+	free(text.bytes);
+}
+
+static void explain(const struct request *r)
+{
+	char *text = pc_graph_explain(r->session->graph);
+
+	server_answer(r->peer, r->json, r->name, text ? CONTROL_OK : CONTROL_FAILED,
+	              text ? text : "out of memory", NULL);
+	free(text);
+}
+
+static void stop(const struct request *r)
+{
+	bool now = r->n == 1 && strcmp(r->words[0], "now") == 0;
+
+	if (r->n > 1 || (r->n == 1 && !now)) {
+		refuse(r, "stop, or stop now");
+		return;
+	}
+	session_stop(r->session, SIGTERM);
+	if (now)
+		session_stop(r->session, SIGTERM);
+	server_answer(r->peer, r->json, r->name, CONTROL_OK, "the graph is told to end", NULL);
+}
+
+static void events(const struct request *r)
+{
+	r->peer->events = true;
+	r->peer->events_json = r->json;
+	server_answer(r->peer, r->json, r->name, CONTROL_OK, "", NULL);
+}
+
+static void help(const struct request *r);
+
+static const struct {
+	const char *name;
+	void (*run)(const struct request *r);
+	size_t most; /* words */
+	bool swap;   /* takes its options */
+	const char *usage;
+} requests[] = {
+	{"swap", swap, 2, true,
+         "swap STAGE FILE [--dry-run] [--reset-state]\nswap STAGE --back"},
+	{"reload", reload, 1, true, "reload [FILE] [--dry-run]"},
+	{"status", status, 0, false, "status"},
+	{"explain", explain, 0, false, "explain"},
+	{"events", events, 0, false, "events"},
+	{"stop", stop, 1, false, "stop [now]"},
+	{"help", help, 0, false, "help"},
+};
+enum { N_REQUESTS = sizeof(requests) / sizeof(requests[0]) };
+
+static void help(const struct request *r)
+{
+	struct say_text text;
+
+	if (!say_text_open(&text))
+		return;
+	for (size_t i = 0; i < N_REQUESTS; i++)
+		fprintf(text.stream, "%s\n", requests[i].usage);
+	fputs("--json with any of them: answers, or events, as JSON\n", text.stream);
+	if (say_text_end(&text))
+		server_answer(r->peer, r->json, r->name, CONTROL_OK, text.bytes, NULL);
+	free(text.bytes);
+}
+
+/* False: there is no such option. */
+static bool take_option(struct request *r, const char *word)
+{
+	if (strcmp(word, "--json") == 0)
+		r->json = true;
+	else if (strcmp(word, "--dry-run") == 0)
+		r->dry_run = true;
+	else if (strcmp(word, "--reset-state") == 0)
+		r->reset_state = true;
+	else if (strcmp(word, "--back") == 0)
+		r->back = true;
+	else
+		return false;
+	return true;
+}
+
+static void run(struct request *r)
+{
+	struct words near = {.wanted = r->name};
+
+	for (size_t i = 0; i < N_REQUESTS; i++) {
+		if (strcmp(requests[i].name, r->name) != 0) {
+			words_offer(&near, requests[i].name);
+			continue;
+		}
+		if (r->n > requests[i].most)
+			refuse_with(r, "'%.128s' is too much", r->words[requests[i].most]);
+		else if (!requests[i].swap && (r->dry_run || r->reset_state || r->back))
+			refuse_with(r, "%s takes no option but --json", r->name);
+		else
+			requests[i].run(r);
+		return;
+	}
+	refuse_with(r, "there is no request '%.128s'%s%s%s", r->name,
+	            near.best ? "; did you mean '" : " (help lists them)",
+	            near.best ? near.best : "", near.best ? "'?" : "");
+}
+
+void control_request(struct peer *peer, char *line, size_t size)
+{
+	struct request r = {.peer = peer, .session = peer->server->session, .name = ""};
+	char *words[CONTROL_WORDS];
+	int n = control_words(line, size, words);
+	bool files = false;
+	const char *wrong = NULL;
+
+	if (n == 0)
+		return; /* an empty line */
+	for (int i = 0; i < n; i++) {
+		if (!files && strcmp(words[i], "--") == 0)
+			files = true;
+		else if (i > 0 && !files && words[i][0] == '-' && words[i][1] != '\0')
+			wrong = take_option(&r, words[i]) ? wrong : words[i];
+		else if (i == 0)
+			r.name = words[i];
+		else
+			r.words[r.n++] = words[i];
+	}
+	if (n < 0)
+		refuse(&r, "this is no request: a line of words is wanted (help lists them)");
+	else if (wrong)
+		refuse_with(&r, "there is no option %.128s", wrong);
+	else
+		run(&r);
+}

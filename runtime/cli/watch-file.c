@@ -1,0 +1,256 @@
+/* cli/watch-file.c: what a change of a file means: wait, take it, or leave it.
+ *
+ * After the last event a file must be quiet for 20 ms: linkers and editors write in many steps, and
+ * strip comes right behind the linker. Then it is looked at as a whole. What is not whole is looked
+ * at again, ever less often, and after a second that is said. What is whole becomes a job for each
+ * stage that uses it; while one waits for its turn no second one is made, because it takes what
+ * lies there when it begins, and one that finds its file in motion again vanishes: the event that
+ * moved it brings the next. So of twenty builds in a second the last is taken, and none is lost.
+ *
+ * A build that was refused is not tried again until its code is another. */
+#include "cli/watch.h"
+
+#include "cli/say.h"
+#include "cli/session.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { QUIET_MS = 20 };
+/* From one look to the next; the last one is a second after the first. */
+static const unsigned later_ms[] = {20, 50, 100, 200, 300, 330};
+enum { N_LATER = sizeof(later_ms) / sizeof(later_ms[0]) };
+
+static void on_timer(uv_timer_t *timer);
+
+struct trace watched_trace(const char *file)
+{
+	struct stat st;
+
+	if (stat(file, &st) < 0)
+		return (struct trace){0};
+	return (struct trace){st.st_dev, st.st_ino, st.st_size, st.st_mtim};
+}
+
+bool watched_same(const struct trace *a, const struct trace *b)
+{
+	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
+	       a->changed.tv_sec == b->changed.tv_sec &&
+	       a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+/* ------------------------------------------------------------------------------ looking --- */
+
+/* A graph's text by its hash (FNV-1a). As pc_plugin_whole(): an editor that is at work has left it
+ * empty. */
+static int hash_text(const char *file, uint64_t *ret)
+{
+	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+	unsigned char part[8192];
+	bool empty = true;
+	ssize_t n;
+
+	if (fd < 0)
+		return PC_ERROR;
+	while ((n = read(fd, part, sizeof(part))) > 0) {
+		empty = false;
+		for (ssize_t i = 0; i < n; i++)
+			hash = (hash ^ part[i]) * UINT64_C(0x100000001b3);
+	}
+	close(fd);
+	*ret = hash;
+	return n < 0 ? PC_WRONG : empty ? PC_AGAIN : PC_OK;
+}
+
+static int look_at(const struct watched *f, uint64_t *ret_code, struct pc_error **err)
+{
+	return f->is_graph ? hash_text(f->file, ret_code)
+	                   : pc_plugin_whole(f->file, ret_code, err);
+}
+
+void watched_init(struct watched *f)
+{
+	f->trace = watched_trace(f->file);
+	f->has_code = look_at(f, &f->code, NULL) == PC_OK;
+}
+
+/* --------------------------------------------------------------------------------- jobs --- */
+
+/* The file may be gone from the list when its job ends. */
+static struct watched *find(struct watch *w, const struct job *job)
+{
+	struct watched *f = w->files;
+
+	while (f &&
+	       (f->is_graph != (job->kind == JOB_RELOAD) || strcmp(f->file, job->origin) != 0))
+		f = f->next;
+	return f;
+}
+
+static bool is_stale(void *user, const struct job *job)
+{
+	struct session *s = user;
+	const struct watched *f = s->watch.on ? find(&s->watch, job) : NULL;
+
+	return !f || uv_is_active((const uv_handle_t *)&f->timer);
+}
+
+static void on_done(void *user, const struct job *job)
+{
+	struct session *s = user;
+	struct watched *f = s->watch.on ? find(&s->watch, job) : NULL;
+
+	if (!f || f->code != job->code)
+		return;
+	f->bad = job->result == PC_WRONG || job->result == PC_ERROR;
+	/* What was in the way may be gone the next time. */
+	f->has_code = f->bad || job->result == PC_OK;
+}
+
+static bool has_waiting(const struct jobs *jobs, enum job_kind kind, const char *stage)
+{
+	for (const struct job *job = jobs->first; job; job = job->next)
+		if (job->watched && !job->running && job->kind == kind &&
+		    (!stage || strcmp(job->stage, stage) == 0))
+			return true;
+	return false;
+}
+
+static void ask(struct watched *f, const char *stage, bool quiet)
+{
+	struct session *s = f->watch->session;
+	enum job_kind kind = stage ? JOB_SWAP : JOB_RELOAD;
+	struct job *job;
+
+	if (has_waiting(&s->jobs, kind, stage))
+		return;
+	/* An included file changes the graph as well as its own does. */
+	job = jobs_new(&s->jobs, kind, stage, stage ? f->file : NULL);
+	if (!job)
+		return;
+	job->origin = strdup(f->file);
+	if (!job->origin) {
+		jobs_drop(job);
+		return;
+	}
+	job->watched = true;
+	job->quiet = quiet;
+	job->code = f->code;
+	job->stale = is_stale;
+	job->done = on_done;
+	job->user = s;
+	jobs_add(job);
+}
+
+static void take(struct watched *f, bool quiet)
+{
+	struct pc_stage_row row;
+
+	if (f->is_graph) {
+		ask(f, NULL, quiet);
+		return;
+	}
+	for (size_t i = 0; pc_graph_stage(f->watch->session->graph, i, &row, sizeof(row)); i++)
+		if (row.file && strcmp(row.file, f->file) == 0)
+			ask(f, row.name, quiet);
+}
+
+/* ------------------------------------------------------------------------------- saying --- */
+
+static void tell(struct watched *f, enum event_kind kind, const char *reason)
+{
+	struct session *s = f->watch->session;
+	struct event event = {
+		.kind = kind, .file = f->file, .reason = reason, .time_ns = event_now_ns()};
+	struct pc_stage_row row;
+
+	if (f->is_graph) {
+		session_tell(s, &event);
+		return;
+	}
+	for (size_t i = 0; pc_graph_stage(s->graph, i, &row, sizeof(row)); i++) {
+		if (!row.file || strcmp(row.file, f->file) != 0)
+			continue;
+		event.stage = row.name;
+		event.from = row.build;
+		session_tell(s, &event);
+	}
+}
+
+/* --------------------------------------------------------------------------- deciding --- */
+
+static void on_whole(struct watched *f, uint64_t code)
+{
+	bool same = f->has_code && f->code == code;
+	bool header = f->header;
+
+	f->is_wrong = f->said_gone = f->header = false;
+	/* Touched only, or written anew as it was, or bad and not changed. But a header may have changed
+	 * the code of a source. */
+	if (same && !header)
+		return;
+	f->code = code;
+	f->has_code = true;
+	f->bad = false;
+	take(f, same);
+}
+
+static void on_wrong(struct watched *f, struct pc_error *err)
+{
+	struct trace now = watched_trace(f->file);
+
+	if (f->is_wrong && watched_same(&now, &f->wrong))
+		return;
+	f->is_wrong = true;
+	f->wrong = now;
+	f->has_code = false;
+	tell(f, EVENT_REFUSED, event_reason(pc_error_text(err)));
+}
+
+static void on_gone(struct watched *f)
+{
+	if (!f->said_gone)
+		tell(f, EVENT_GONE, NULL);
+	f->said_gone = true;
+}
+
+static void look(struct watched *f)
+{
+	struct pc_error *err = NULL;
+	uint64_t code = 0;
+
+	watched_find(f);
+	switch (look_at(f, &code, &err)) {
+	case PC_OK:
+		on_whole(f, code);
+		break;
+	case PC_AGAIN:
+		if (f->tries < N_LATER) {
+			uv_timer_start(&f->timer, on_timer, later_ms[f->tries++], 0);
+			break;
+		}
+		f->has_code = false;
+		tell(f, EVENT_INCOMPLETE, NULL);
+		break;
+	case PC_ERROR:
+		on_gone(f);
+		break;
+	default:
+		on_wrong(f, err);
+	}
+	pc_error_free(err);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+	look(timer->data);
+}
+
+void watched_touch(struct watched *f, bool header)
+{
+	f->tries = 0;
+	f->header |= header;
+	uv_timer_start(&f->timer, on_timer, QUIET_MS, 0);
+}
