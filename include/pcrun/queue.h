@@ -68,7 +68,10 @@ PC_API void pc_queue_destroy(struct pc_queue *queue);
  * @timeout_ns  0 = do not wait, PC_FOREVER = no limit.
  * @return PC_OK; PC_FULL (timeout 0, or policy `error`); PC_TIMEOUT; PC_CLOSED: all readers or
  *         all writers have ended; PC_STOPPED: pc_queue_stop(); PC_NOMEM; PC_INVALID (NULL or
- *         odd item). On anything but PC_OK the item is still the caller's. */
+ *         odd item). On anything but PC_OK the item is still the caller's.
+ * A put of up to 32 items into a queue of 128 places or more that has fewer than 32 free may
+ * linger for 128 pauses of the processor (2 us here), so that takers get on; one that finds it
+ * full does not. */
 PC_API int pc_queue_put(struct pc_queue *queue, void *item, int64_t timeout_ns);
 
 /** Take the oldest item.

@@ -1,10 +1,14 @@
 /* queue/put.c: claiming slots at the tail. The algorithm is told in layout.h.
  *
- * Any thread. Every function here takes its own read section and none of them waits.
+ * Any thread. Every function here takes its own read section. None of them waits; pc_queue_put()
+ * stands here because a single put, when nothing is in its way, is one straight function.
  */
 #include "queue/segment.h"
+#include "queue/wait.h"
 
-#define SINGLES_AFTER 2 /* poisonings of one call, after which it puts one by one */
+#define SINGLES_AFTER  2 /* poisonings of one call, after which it puts one by one */
+#define SLOTS_PER_LINE (QUEUE_LINE / sizeof(queue_slot))
+#define PREFETCH_SLOTS 64 /* more lines at once than a core can ask for help nobody */
 
 struct cursor {
 	struct segment *segment;
@@ -98,50 +102,6 @@ static int append(struct pc_queue *queue, struct segment *segment)
 	return PC_OK;
 }
 
-/* Look at the takers' line: how many of the `wanted` places behind `position` are free? It costs
- * a cache line from the takers, so what is seen is good for all puts below `limit`.
- *
- * The same look notes how deep the queue is. While it deepens, every put looks; a look that finds
- * nothing new raises the depth at which to look again, by 64 above the deepest at the most. */
-static uint64_t look_at_head(struct pc_queue *queue, uint64_t position, uint64_t wanted)
-{
-	uint64_t head =
-		atomic_load_explicit(&queue->head, memory_order_seq_cst) >> 1; /* S2, W1 */
-	/* relaxed, here and below: figures */
-	uint64_t high = atomic_load_explicit(&queue->high_water, memory_order_relaxed);
-	/* relaxed: see above */
-	uint64_t check = atomic_load_explicit(&queue->high_check, memory_order_relaxed);
-	uint64_t used, depth;
-
-	/* Others have filled our position, and takers emptied it: the claim will fail. */
-	if (head > position)
-		return wanted;
-	used = position - head;
-	if (used >= queue->capacity)
-		return 0;
-	if (wanted > queue->capacity - used)
-		wanted = queue->capacity - used;
-	depth = used + wanted;
-	if (depth > high) {
-		check = depth;
-		while (depth > high && !atomic_compare_exchange_weak_explicit(
-					       &queue->high_water, &high, depth,
-					       memory_order_relaxed, /* relaxed: see above */
-					       memory_order_relaxed))
-			;
-	} else {
-		check = check < 4 ? 8 : 2 * check;
-		check = check < high + 64 ? check : high + 64;
-		check = check < queue->capacity ? check : queue->capacity;
-	}
-	/* relaxed: see above */
-	atomic_store_explicit(&queue->high_check, check, memory_order_relaxed);
-	/* relaxed: any limit that ever was is right (I2) */
-	atomic_store_explicit(&queue->limit, head + (check > depth ? check : depth),
-	                      memory_order_relaxed);
-	return wanted;
-}
-
 /* How many of `wanted` places behind `position` are free. */
 static inline uint64_t room(struct pc_queue *queue, uint64_t position, uint64_t wanted)
 {
@@ -149,7 +109,7 @@ static inline uint64_t room(struct pc_queue *queue, uint64_t position, uint64_t 
 	if (LIKELY(position + wanted <=
 	           atomic_load_explicit(&queue->limit, memory_order_relaxed)))
 		return wanted;
-	return look_at_head(queue, position, wanted);
+	return room_look(queue, position, wanted);
 }
 
 static inline void claimed(struct pc_queue *queue, uint64_t end)
@@ -166,6 +126,8 @@ static bool put_together(struct pc_queue *queue, const struct cursor *at, void *
 	queue_slot *slot = segment_slot(at->segment, at->position - at->segment->base);
 	uintptr_t busy = (uintptr_t)(k << 3) | WORD_BUSY;
 
+	for (uint64_t i = 0; i < k && i < PREFETCH_SLOTS; i += SLOTS_PER_LINE)
+		prefetch_to_write(slot + i);
 	if (!claim(slot, busy))
 		return false;
 	claimed(queue, at->position + k);
@@ -270,12 +232,16 @@ static inline bool put_fast(struct pc_queue *queue, struct cursor at, void *item
 	uint64_t offset = at.position - at.segment->base;
 	queue_slot *slot = segment_slot(at.segment, offset);
 
+	/* Takers who wait have read it: ask for it while the rest is looked at. */
+	prefetch_to_write(slot);
 	/* relaxed, the slot: only the claim counts; the limit: any that ever was is right (I2) */
 	if (UNLIKELY(offset >= at.segment->size) ||
 	    UNLIKELY(atomic_load_explicit(slot, memory_order_relaxed) != 0) ||
 	    /* relaxed: see above */
 	    UNLIKELY(at.position >= atomic_load_explicit(&queue->limit, memory_order_relaxed)))
 		return false;
+	if (UNLIKELY(offset % SLOTS_PER_LINE == 0))
+		prefetch_to_write(slot + SLOTS_PER_LINE);
 	QUEUE_STEP(STEP_PUT_CLAIM);
 	if (UNLIKELY(!claim(slot, (uintptr_t)item)))
 		return false;
@@ -283,21 +249,37 @@ static inline bool put_fast(struct pc_queue *queue, struct cursor at, void *item
 	return true;
 }
 
-int put_one(struct pc_queue *queue, void *item)
+/* Anything else than the common case; ends the read section. */
+__attribute__((noinline)) static int put_otherwise(struct pc_queue *queue, struct cursor at,
+                                                   void *item, int64_t timeout_ns)
+{
+	size_t n;
+	int rc = put_at(queue, at, &item, 1, &n);
+
+	queue_rcu_unlock();
+	if (rc == PC_OK) {
+		QUEUE_STEP(STEP_PUT_DONE);
+		wait_after(queue, SIDE_PUT);
+		return rc;
+	}
+	return queue_put_slowly(queue, &item, 1, &n, timeout_ns, rc);
+}
+
+int pc_queue_put(struct pc_queue *queue, void *item, int64_t timeout_ns)
 {
 	struct cursor at;
-	int rc = PC_OK;
-	size_t n;
 
+	if (UNLIKELY(!queue_is_item(item)))
+		return PC_INVALID;
 	queue_rcu_lock();
 	at = start(queue);
 	QUEUE_STEP(STEP_PUT_START);
 	if (UNLIKELY(!put_fast(queue, at, item)))
-		rc = put_at(queue, at, &item, 1, &n);
+		return put_otherwise(queue, at, item, timeout_ns);
 	queue_rcu_unlock();
-	if (rc == PC_OK)
-		QUEUE_STEP(STEP_PUT_DONE);
-	return rc;
+	QUEUE_STEP(STEP_PUT_DONE);
+	wait_after(queue, SIDE_PUT);
+	return PC_OK;
 }
 
 /* The first free position, or a position at the seal or before a segment to come. */

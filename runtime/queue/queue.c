@@ -12,11 +12,6 @@
 
 #define CAPACITY_DEFAULT 1024
 
-static bool is_item(const void *item)
-{
-	return item && ((uintptr_t)item & 1) == 0;
-}
-
 int pc_queue_create(struct pc_queue **ret_queue, const struct pc_queue_options *options)
 {
 	struct pc_queue_options given = {0};
@@ -114,8 +109,8 @@ static int no_room(struct pc_queue *queue, int64_t timeout_ns, int64_t *deadline
 	return wait_once(queue, SIDE_PUT, timeout_ns, deadline_ns);
 }
 
-static int put_slowly(struct pc_queue *queue, void *const *items, size_t n, size_t *ret_put,
-                      int64_t timeout_ns, int rc)
+int queue_put_slowly(struct pc_queue *queue, void *const *items, size_t n, size_t *ret_put,
+                     int64_t timeout_ns, int rc)
 {
 	int64_t deadline_ns = 0;
 
@@ -137,10 +132,8 @@ static int put_slowly(struct pc_queue *queue, void *const *items, size_t n, size
 		}
 		rc = put_some(queue, items + *ret_put, n - *ret_put, &more);
 		*ret_put += more;
-		if (more) {
-			wait_changed(queue, SIDE_TAKE);
-			wait_pass_on(queue, SIDE_PUT);
-		}
+		if (more)
+			wait_after(queue, SIDE_PUT);
 	}
 	return rc;
 }
@@ -150,26 +143,10 @@ static inline int put(struct pc_queue *queue, void *const *items, size_t n, size
 {
 	int rc = put_some(queue, items, n, ret_put);
 
-	if (LIKELY(*ret_put)) {
-		wait_changed(queue, SIDE_TAKE);
-		wait_pass_on(queue, SIDE_PUT);
-	}
-	return LIKELY(rc == PC_OK) ? rc : put_slowly(queue, items, n, ret_put, timeout_ns, rc);
-}
-
-int pc_queue_put(struct pc_queue *queue, void *item, int64_t timeout_ns)
-{
-	size_t n = 0;
-	int rc;
-
-	if (UNLIKELY(!is_item(item)))
-		return PC_INVALID;
-	rc = put_one(queue, item);
-	if (UNLIKELY(rc != PC_OK))
-		return put_slowly(queue, (void *[]){item}, 1, &n, timeout_ns, rc);
-	wait_changed(queue, SIDE_TAKE);
-	wait_pass_on(queue, SIDE_PUT);
-	return PC_OK;
+	if (LIKELY(*ret_put))
+		wait_after(queue, SIDE_PUT);
+	return LIKELY(rc == PC_OK) ? rc
+	                           : queue_put_slowly(queue, items, n, ret_put, timeout_ns, rc);
 }
 
 int pc_queue_put_batch(struct pc_queue *queue, void *const *items, size_t n, size_t *ret_put,
@@ -177,25 +154,23 @@ int pc_queue_put_batch(struct pc_queue *queue, void *const *items, size_t n, siz
 {
 	*ret_put = 0;
 	for (size_t i = 0; i < n; i++)
-		if (UNLIKELY(!is_item(items[i])))
+		if (UNLIKELY(!queue_is_item(items[i])))
 			return PC_INVALID;
 	return put(queue, items, n, ret_put, timeout_ns);
 }
 
-/* What a take owes to others. */
-static inline int took(struct pc_queue *queue, int rc)
+int queue_took(struct pc_queue *queue, int rc)
 {
 	if (LIKELY(rc == PC_OK)) {
-		wait_changed(queue, SIDE_PUT);
-		wait_pass_on(queue, SIDE_TAKE);
+		wait_after(queue, SIDE_TAKE);
 	} else if (rc == PC_CLOSED) {
 		wait_wake_all(queue, SIDE_TAKE); /* the one who was woken to see it tells all */
 	}
 	return rc;
 }
 
-static int take_slowly(struct pc_queue *queue, void **items, size_t max, size_t *ret_taken,
-                       int64_t timeout_ns)
+int queue_take_slowly(struct pc_queue *queue, void **items, size_t max, size_t *ret_taken,
+                      int64_t timeout_ns)
 {
 	int64_t deadline_ns = 0;
 	unsigned version;
@@ -207,18 +182,8 @@ static int take_slowly(struct pc_queue *queue, void **items, size_t max, size_t 
 		rc = wait_once(queue, SIDE_TAKE, timeout_ns, &deadline_ns);
 		if (rc != PC_OK)
 			return rc;
-		rc = took(queue, take_some(queue, items, max, ret_taken, &version));
+		rc = queue_took(queue, take_some(queue, items, max, ret_taken, &version));
 	} while (rc == PC_EMPTY);
-	return rc;
-}
-
-int pc_queue_take(struct pc_queue *queue, void **ret_item, int64_t timeout_ns)
-{
-	size_t n;
-	int rc = took(queue, take_one(queue, ret_item));
-
-	if (UNLIKELY(rc == PC_EMPTY))
-		rc = take_slowly(queue, ret_item, 1, &n, timeout_ns);
 	return rc;
 }
 
@@ -231,16 +196,16 @@ int pc_queue_take_batch(struct pc_queue *queue, void **items, size_t max, size_t
 	*ret_taken = 0;
 	if (max == 0)
 		return PC_INVALID;
-	rc = took(queue, take_some(queue, items, max, ret_taken, &version));
+	rc = queue_took(queue, take_some(queue, items, max, ret_taken, &version));
 	if (UNLIKELY(rc == PC_EMPTY))
-		rc = take_slowly(queue, items, max, ret_taken, timeout_ns);
+		rc = queue_take_slowly(queue, items, max, ret_taken, timeout_ns);
 	return rc;
 }
 
 int queue_take_batch_version(struct pc_queue *queue, void **items, size_t max,
                              size_t *ret_taken, unsigned *ret_version)
 {
-	return took(queue, take_some(queue, items, max, ret_taken, ret_version));
+	return queue_took(queue, take_some(queue, items, max, ret_taken, ret_version));
 }
 
 uint64_t queue_flip_version(struct pc_queue *queue, unsigned *ret_new_version)

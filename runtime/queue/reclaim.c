@@ -1,16 +1,16 @@
 /* queue/reclaim.c: the thread that waits for grace periods, so that nobody else does.
  *
  * Takers push retired segments onto a stack; the reclaimer takes the whole stack, waits for one
- * grace period (liburcu's synchronize_rcu) and gives all of them back. It does so every
- * PERIOD_NS while there is something, and sleeps on a futex when there has been nothing for
- * IDLE_ROUNDS, so an idle process has no timer.
+ * grace period (liburcu's synchronize_rcu) and gives all of them back. A round costs an interrupt
+ * on every core (sys_membarrier; 15 to 20 us of this thread's time here), and what waits for a
+ * round is memory that no second-level cache should have to hold twice. So the period adapts
+ * until ROUND_BYTES come together in one. When nothing came for IDLE_NS the thread sleeps on a
+ * futex: an idle process has no timer.
  *
  * Why not call_rcu: its thread looks every 10 ms, and at 40 M items a second 3 MiB of slots are on
- * their way then, which no second-level cache holds. Measured side by side on two busy cores:
- * 1x1 3.9 -> 6.1, 4x4 10.5 -> 17.7, 16x16 5.4 -> 12.9, batches 4x4 22.5 -> 50.1 M items/s. Also, a
- * thread that stops inside call_rcu's enqueue, between its xchg and its link, stops every
- * reclamation; one that stops between two instructions of this push stops none (but for the read
- * section around it, whose end every grace period has to wait for).
+ * their way then. Also, a thread that stops inside call_rcu's enqueue, between its xchg and its
+ * link, stops every reclamation; one that stops between two instructions of this push stops none
+ * (but for the read section around it, whose end every grace period has to wait for).
  */
 #include "queue/reclaim.h"
 
@@ -20,8 +20,10 @@
 #include <signal.h>
 #include <time.h>
 
-#define PERIOD_NS   200000
-#define IDLE_ROUNDS 50
+#define PERIOD_MIN_NS 100000
+#define PERIOD_MAX_NS 5000000
+#define ROUND_BYTES   (UINT64_C(512) << 10)
+#define IDLE_NS       10000000
 
 static _Atomic(struct segment *) retired;
 static _Atomic uint32_t asleep; /* futex */
@@ -58,26 +60,42 @@ static void sleep_until_needed(void)
 	atomic_store_explicit(&asleep, 0, memory_order_relaxed);
 }
 
+/* So long that about ROUND_BYTES come together. */
+static long next_period_ns(long period_ns, uint64_t bytes)
+{
+	if (bytes > 2 * ROUND_BYTES)
+		period_ns /= 2;
+	else if (bytes < ROUND_BYTES / 2)
+		period_ns *= 2;
+	if (period_ns < PERIOD_MIN_NS)
+		return PERIOD_MIN_NS;
+	return period_ns < PERIOD_MAX_NS ? period_ns : PERIOD_MAX_NS;
+}
+
 static void *reclaim(void *unused)
 {
-	const struct timespec period = {0, PERIOD_NS};
+	struct timespec period = {0, PERIOD_MIN_NS};
 
-	for (unsigned idle = 0;; nanosleep(&period, NULL)) {
+	for (long idle_ns = 0;; nanosleep(&period, NULL)) {
 		struct segment *segment =
 			atomic_exchange_explicit(&retired, NULL, memory_order_acquire); /* R1 */
+		uint64_t bytes = 0;
 
-		idle = segment ? 0 : idle + 1;
-		if (idle > IDLE_ROUNDS)
+		idle_ns = segment ? 0 : idle_ns + period.tv_nsec;
+		if (idle_ns > IDLE_NS) {
 			sleep_until_needed();
+			idle_ns = 0;
+		}
 		if (segment)
 			urcu_memb_synchronize_rcu();
 		while (segment) {
 			struct segment *next = segment->retired;
 
 			QUEUE_RCU_AFTER_GRACE(segment);
-			segment_reclaim(segment);
+			bytes += segment_reclaim(segment);
 			segment = next;
 		}
+		period.tv_nsec = next_period_ns(period.tv_nsec, bytes);
 	}
 	return unused;
 }

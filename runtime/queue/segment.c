@@ -160,7 +160,7 @@ int segment_make(struct pc_queue *queue, const struct segment *before,
 	return PC_OK;
 }
 
-void segment_reclaim(struct segment *segment)
+uint64_t segment_reclaim(struct segment *segment)
 {
 	struct pc_queue *queue;
 	uint64_t bytes, left;
@@ -182,6 +182,7 @@ void segment_reclaim(struct segment *segment)
 	                                 memory_order_seq_cst);
 	if (left == bytes)
 		free(queue);
+	return bytes;
 }
 
 static void hand_to_rcu(struct pc_queue *queue, struct segment *segment)

@@ -20,8 +20,8 @@ void segment_unmake(struct segment *segment);
 /* Unlinked; nobody can find it any more except those who have it already. */
 void segment_retire(struct pc_queue *queue, struct segment *segment);
 
-/* Nobody has it any more. On the reclaimer's thread. */
-void segment_reclaim(struct segment *segment);
+/* Nobody has it any more. On the reclaimer's thread. Its size in bytes. */
+uint64_t segment_reclaim(struct segment *segment);
 
 /* What retired segments hold has been given up by the queue itself, which is being destroyed. */
 void segment_queue_gone(struct pc_queue *queue);

@@ -2,9 +2,11 @@
  *
  * Any thread. Every function here takes its own read section and none of them waits; a taker
  * that meets a late batch gives its owner a moment (LATE_POLLS, one sched_yield) and then goes on
- * without it.
+ * without it. pc_queue_take() stands here because a single take, when an item is there, is one
+ * straight function.
  */
 #include "queue/segment.h"
+#include "queue/wait.h"
 
 #include <sched.h>
 
@@ -210,8 +212,8 @@ int take_some(struct pc_queue *queue, void **items, size_t max, size_t *ret_take
 	return rc;
 }
 
-/* The common case, straight on: an item is there, and nobody is faster. */
-static inline bool take_fast(struct pc_queue *queue, void **ret_item)
+/* The common cases, straight on: an item is there and nobody is faster; or nothing is there. */
+static inline enum found take_fast(struct pc_queue *queue, void **ret_item)
 {
 	uint64_t head = atomic_load_explicit(&queue->head, memory_order_acquire); /* S2 */
 	struct segment *segment =
@@ -221,40 +223,67 @@ static inline bool take_fast(struct pc_queue *queue, void **ret_item)
 	uintptr_t word;
 
 	if (UNLIKELY(offset >= segment->size))
-		return false;
-	word = atomic_load_explicit(segment_slot(segment, offset),
-	                            memory_order_acquire); /* S1 */
-	if (UNLIKELY(word == 0) || UNLIKELY(word & 1))
-		return false;
+		return FOUND_AGAIN;
+	word = atomic_load_explicit(segment_slot(segment, offset), /* S1, W1 */
+	                            memory_order_seq_cst);
+	if (word == 0)
+		return FOUND_NOTHING;
+	if (UNLIKELY(word & 1))
+		return FOUND_AGAIN;
 	QUEUE_STEP(STEP_TAKE_CLAIM);
 	if (UNLIKELY(!atomic_compare_exchange_strong_explicit(&queue->head, &head, /* S2, W1 */
 	                                                      head + 2, memory_order_seq_cst,
 	                                                      memory_order_acquire)))
-		return false;
+		return FOUND_AGAIN;
 	*ret_item = (void *)word;
-	return true;
+	return FOUND_ITEM;
 }
 
-int take_one(struct pc_queue *queue, void **ret_item)
+/* Nothing was there. *ret_item stays as it is unless something comes. */
+__attribute__((noinline)) static int take_late(struct pc_queue *queue, void **ret_item,
+                                               int64_t timeout_ns)
 {
-	int rc;
-	unsigned version;
-	void *item; /* *ret_item stays as it is unless something was taken */
+	void *item;
 	size_t n;
+	int rc = queue_take_slowly(queue, &item, 1, &n, timeout_ns);
+
+	if (rc == PC_OK)
+		*ret_item = item;
+	return rc;
+}
+
+/* None of the common cases; ends the read section. */
+__attribute__((noinline)) static int take_otherwise(struct pc_queue *queue, void **ret_item,
+                                                    int64_t timeout_ns)
+{
+	unsigned version;
+	void *item;
+	size_t n;
+	int rc = take_in(queue, &item, 1, &n, &version);
+
+	queue_rcu_unlock();
+	if (rc == PC_OK)
+		QUEUE_STEP(STEP_TAKE_CLAIMED);
+	rc = queue_took(queue, rc);
+	if (rc == PC_OK)
+		*ret_item = item;
+	return rc == PC_EMPTY ? take_late(queue, ret_item, timeout_ns) : rc;
+}
+
+int pc_queue_take(struct pc_queue *queue, void **ret_item, int64_t timeout_ns)
+{
+	enum found found;
 
 	queue_rcu_lock();
-	if (LIKELY(take_fast(queue, ret_item))) {
-		queue_rcu_unlock();
-		QUEUE_STEP(STEP_TAKE_CLAIMED);
-		return PC_OK;
-	}
-	rc = take_in(queue, &item, 1, &n, &version);
+	found = take_fast(queue, ret_item);
+	if (UNLIKELY(found == FOUND_AGAIN))
+		return take_otherwise(queue, ret_item, timeout_ns);
 	queue_rcu_unlock();
-	if (rc == PC_OK) {
-		QUEUE_STEP(STEP_TAKE_CLAIMED);
-		*ret_item = item;
-	}
-	return rc;
+	if (found == FOUND_NOTHING)
+		return timeout_ns <= 0 ? PC_EMPTY : take_late(queue, ret_item, timeout_ns);
+	QUEUE_STEP(STEP_TAKE_CLAIMED);
+	wait_after(queue, SIDE_TAKE);
+	return PC_OK;
 }
 
 bool take_ready(struct pc_queue *queue)

@@ -45,4 +45,11 @@ static inline void wait_pass_on(struct pc_queue *queue, enum side side)
 		wait_wake_one(queue, side);
 }
 
+/* What a put or take that succeeded owes to those who wait, on either side. */
+static inline void wait_after(struct pc_queue *queue, enum side side)
+{
+	wait_changed(queue, side == SIDE_PUT ? SIDE_TAKE : SIDE_PUT);
+	wait_pass_on(queue, side);
+}
+
 #endif
