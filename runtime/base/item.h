@@ -42,9 +42,14 @@
 struct item {
 	struct pc_item pub;
 	_Atomic uint32_t refs;
-	uint16_t class; /* ITEM_CLASSES: from malloc */
-	uint16_t is_slice;
-	struct item *parent; /* slice: whose bytes; free: next in the magazine */
+	union {
+		struct {
+			uint16_t class; /* ITEM_CLASSES: from malloc */
+			uint16_t is_slice;
+		};
+		uint32_t kind; /* both at once; a whole item's is its class */
+	};
+	struct item *parent; /* slice: whose bytes; free: next in the magazine; else unused */
 	_Alignas(16) unsigned char room[];
 };
 
@@ -101,15 +106,20 @@ static inline unsigned item_small_class(size_t size)
 	return whole <= 64 ? 0 : 58 - (unsigned)__builtin_clzll(whole - 1);
 }
 
+/* The class of a whole item, as `kind` holds it. */
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define ITEM_KIND(class) ((uint32_t)(class))
+#else
+#define ITEM_KIND(class) ((uint32_t)(class) << 16)
+#endif
+
 static inline void item_init(struct item *item, size_t size, unsigned class)
 {
 	item->pub.data = item->room;
 	item->pub.size = size;
 	/* relaxed: nobody else knows the item yet */
 	atomic_store_explicit(&item->refs, 1, memory_order_relaxed);
-	item->class = (uint16_t) class;
-	item->is_slice = 0;
-	item->parent = NULL;
+	item->kind = ITEM_KIND(class);
 }
 
 static inline struct item *item_new(struct item_cache *cache, size_t size)
@@ -134,14 +144,13 @@ static inline struct item *item_new(struct item_cache *cache, size_t size)
 /* The last reference is gone. */
 static inline void item_free(struct item_cache *cache, struct item *item)
 {
-	unsigned class = item->class;
 	struct item_magazine *loaded;
 
-	if (ITEM_BY_MALLOC || class >= ITEM_SMALL || item->is_slice) {
+	if (ITEM_BY_MALLOC || item->kind >= ITEM_KIND(ITEM_SMALL)) {
 		item_free_slow(cache, item);
 		return;
 	}
-	loaded = &cache->classes[class].loaded;
+	loaded = &cache->classes[item->class].loaded;
 	if (loaded->n == ITEM_MAGAZINE) {
 		item_free_slow(cache, item);
 		return;

@@ -173,7 +173,7 @@ static bool flush_lane(struct replica *r, struct output *o, struct lane *lane)
 
 		place_put(p, n);
 		if (n > 0)
-			rc = pc_queue_put_batch(p->queue, (void *const *)items, n, &put, 0);
+			rc = queue_put_batch(p->queue, (void *const *)items, n, &put);
 		place_done(p, n - put);
 		lane->sent = put == n ? to : after(lane, put);
 		if (rc == PC_CLOSED) {

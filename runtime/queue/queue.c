@@ -159,6 +159,12 @@ int pc_queue_put_batch(struct pc_queue *queue, void *const *items, size_t n, siz
 	return put(queue, items, n, ret_put, timeout_ns);
 }
 
+int queue_put_batch(struct pc_queue *queue, void *const *items, size_t n, size_t *ret_put)
+{
+	*ret_put = 0;
+	return put(queue, items, n, ret_put, 0);
+}
+
 int queue_took(struct pc_queue *queue, int rc)
 {
 	if (LIKELY(rc == PC_OK)) {

@@ -25,6 +25,9 @@ struct queue_waiter {
 int queue_take_batch_version(struct pc_queue *queue, void **items, size_t max,
                              size_t *ret_taken, unsigned *ret_version);
 
+/* pc_queue_put_batch() without waiting, for pointers that are known to be items. */
+int queue_put_batch(struct pc_queue *queue, void *const *items, size_t n, size_t *ret_put);
+
 /* Flip the version bit: items at and after the returned position are taken with the new bit. */
 uint64_t queue_flip_version(struct pc_queue *queue, unsigned *ret_new_version);
 unsigned queue_version(const struct pc_queue *queue);

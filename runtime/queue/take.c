@@ -143,6 +143,12 @@ static void step_over(struct pc_queue *queue, const struct cursor *at, uintptr_t
 		                          memory_order_relaxed);
 }
 
+/* Even and not 0: turned right by one bit, an odd word is huge, and 0 becomes huge below. */
+static inline bool is_item(uintptr_t word)
+{
+	return (word >> 1 | word << (8 * sizeof(word) - 1)) - 1 < UINTPTR_MAX / 2;
+}
+
 /* Read what follows in the segment, up to max items in all. */
 static inline size_t gather(const struct cursor *at, uintptr_t first, void **items, size_t max)
 {
@@ -156,7 +162,7 @@ static inline size_t gather(const struct cursor *at, uintptr_t first, void **ite
 	for (; n < max; n++) {
 		uintptr_t word = atomic_load_explicit(slot + n, memory_order_acquire); /* S1 */
 
-		if (word == 0 || (word & 1))
+		if (!is_item(word))
 			break;
 		items[n] = (void *)word;
 	}
