@@ -147,37 +147,6 @@ static bool listen_at(struct control_socket *s)
 	return false;
 }
 
-bool control_bind(struct control_socket *s, const char *file, const char **ret_reason)
-{
-	const char *reason;
-
-	*ret_reason = "there is no directory for it";
-	socket_name(file, s->name, sizeof(s->name));
-	for (int n = 0; n < N_PLACES; n++) {
-		s->dir_fd = open_place(n, true, s->dir, &reason);
-		if (s->dir_fd >= 0) {
-			if (listen_at(s))
-				return true;
-			reason = strerror(errno);
-			close(s->dir_fd);
-		}
-		if (reason)
-			*ret_reason = reason;
-	}
-	s->fd = s->dir_fd = -1;
-	return false;
-}
-
-void control_unbind(struct control_socket *s)
-{
-	if (s->fd < 0)
-		return;
-	unlinkat(s->dir_fd, s->name, 0);
-	close(s->fd);
-	close(s->dir_fd);
-	s->fd = s->dir_fd = -1;
-}
-
 /* ------------------------------------------------------------------------------ looking --- */
 
 static bool ends_in(const char *text, const char *end)
@@ -261,4 +230,45 @@ void control_each(void (*each)(void *user, int fd, const char *path), void *user
 		}
 		close(fd);
 	}
+}
+
+/* ----------------------------------------------------------------------------- listening --- */
+
+static void hang_up(void *user, int fd, const char *path)
+{
+	(void)user;
+	(void)path;
+	close(fd);
+}
+
+bool control_bind(struct control_socket *s, const char *file, const char **ret_reason)
+{
+	const char *reason;
+
+	*ret_reason = "there is no directory for it";
+	control_each(hang_up, NULL); /* removes what others have left behind */
+	socket_name(file, s->name, sizeof(s->name));
+	for (int n = 0; n < N_PLACES; n++) {
+		s->dir_fd = open_place(n, true, s->dir, &reason);
+		if (s->dir_fd >= 0) {
+			if (listen_at(s))
+				return true;
+			reason = strerror(errno);
+			close(s->dir_fd);
+		}
+		if (reason)
+			*ret_reason = reason;
+	}
+	s->fd = s->dir_fd = -1;
+	return false;
+}
+
+void control_unbind(struct control_socket *s)
+{
+	if (s->fd < 0)
+		return;
+	unlinkat(s->dir_fd, s->name, 0);
+	close(s->fd);
+	close(s->dir_fd);
+	s->fd = s->dir_fd = -1;
 }
