@@ -6,6 +6,7 @@
  */
 #include "measure.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -20,6 +21,7 @@
 #define BACKLOG     65536
 #define END         ((void *)2) /* tells a waiting consumer to end */
 #define ROUNDS_MAX  400000
+#define CREATED     10000
 
 struct worker {
 	_Alignas(128) pthread_t thread;
@@ -271,12 +273,28 @@ static void launch(struct worker *workers, unsigned n, const struct worker *like
 	}
 }
 
+static double create_many(const struct bench_peer *peer, uint32_t capacity, double *ret_bytes)
+{
+	size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
+	int64_t from;
+
+	peer->create(capacity); /* what a process pays once */
+	from = now_ns();
+	for (unsigned i = 0; i < CREATED; i++)
+		peer->create(capacity);
+	from = now_ns() - from;
+	*ret_bytes = (double)(mallinfo2().uordblks + mallinfo2().hblkhd - before) / CREATED;
+	return (double)from / 1e6;
+}
+
 double measure(const struct bench_peer *peer, const struct workload *workload, double *ret_p99)
 {
 	struct worker like = {.peer = peer, .workload = workload};
 	uint64_t put = 0, taken = 0, count;
 	int64_t from, until = 0;
 
+	if (workload->create)
+		return create_many(peer, workload->capacity, ret_p99);
 	like.queue = peer->create(workload->capacity);
 	like.back = workload->pingpong ? peer->create(workload->capacity) : NULL;
 	atomic_store_explicit(&producing, workload->producers, memory_order_relaxed);

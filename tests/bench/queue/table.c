@@ -2,9 +2,11 @@
  * per number, rounds interleaved, medians, and what pcrun's queue is of each peer's.
  *
  *   queue-bench [--rounds N] [--ms N] [--only TEXT] [--peers NAME,NAME…]    the tables
- *   queue-bench --one PEER P C PUT TAKE CAPACITY WAIT PINGPONG MS          one number
+ *   queue-bench --one PEER P C PUT TAKE CAPACITY WAIT WHAT MS              one number
  *
- * TEXT picks tables by their titles ("try", "wait", "batch 32", "capacity 3", "ping-pong"…). A
+ * WHAT is 0: throughput, 1: ping-pong, 2: create queues.
+ *
+ * TEXT picks tables by their titles ("try", "wait", "batch 32", "capacity 3", "ping-pong", "create"…). A
  * number that takes longer than 20 s is shown as "-": that queue stands still there.
  */
 #include "measure.h"
@@ -124,7 +126,15 @@ static const struct table tables[] = {
 	{"ping-pong, wait",
          {.put_batch = 1, .take_batch = 1, .capacity = 1024, .wait = true, .pingpong = true},
          false},
+	{"create 10,000, capacity 1024", {.capacity = 1024, .create = true}, false},
+	{"create 10,000, capacity 3", {.capacity = 3, .create = true}, false},
 };
+
+/* Figures of a whole queue, not of a number of threads. */
+static bool has_no_shape(const struct table *table)
+{
+	return table->workload.pingpong || table->workload.create;
+}
 
 static const unsigned shapes[SHAPES] = {1, 2, 4, 16};
 
@@ -137,7 +147,8 @@ static int one(char **argv)
 		.take_batch = (size_t)atoi(argv[6]),
 		.capacity = (uint32_t)atoi(argv[7]),
 		.wait = atoi(argv[8]),
-		.pingpong = atoi(argv[9]),
+		.pingpong = atoi(argv[9]) == 1,
+		.create = atoi(argv[9]) == 2,
 		.ms = (unsigned)atoi(argv[10]),
 	};
 
@@ -167,7 +178,7 @@ static bool run_one(const struct bench_peer *peer, const struct workload *w, dou
 	snprintf(numbers[3], sizeof(numbers[3]), "%zu", w->take_batch);
 	snprintf(numbers[4], sizeof(numbers[4]), "%u", w->capacity);
 	snprintf(numbers[5], sizeof(numbers[5]), "%d", w->wait);
-	snprintf(numbers[6], sizeof(numbers[6]), "%d", w->pingpong);
+	snprintf(numbers[6], sizeof(numbers[6]), "%d", w->create ? 2 : w->pingpong);
 	snprintf(numbers[7], sizeof(numbers[7]), "%u", w->ms);
 	if (pipe(fds) != 0)
 		exit(2);
@@ -218,9 +229,12 @@ static bool fits(const struct bench_peer *peer, const struct table *table)
 {
 	if (peer == &python)
 		return table->workload.wait && table->workload.put_batch == 1 &&
-		       table->workload.capacity == 1024 && !table->workload.pingpong;
+		       table->workload.capacity == 1024 && !has_no_shape(table);
 	if (table->bounded_only && (!peer->bounded || strcmp(peer->name, "pipe") == 0))
 		return false;
+	/* A pipe's queue is the system's, and takes two descriptors. */
+	if (table->workload.create)
+		return peer->create && strcmp(peer->name, "pipe") != 0;
 	return table->workload.wait ? peer->put_wait != NULL : peer->put != NULL;
 }
 
@@ -240,13 +254,14 @@ static void print_table(const struct table *table, const struct bench_peer *cons
                         size_t n, struct cell (*cells)[SHAPES])
 {
 	double ours[SHAPES] = {0};
-	unsigned columns = table->workload.pingpong ? 1 : SHAPES;
+	unsigned columns = has_no_shape(table) ? 1 : SHAPES;
 
 	printf("\n### %s (%s)\n\n| queue |", table->title,
 	       table->workload.pingpong ? "round trip, ns, median / p99"
+	       : table->workload.create ? "ms / bytes of heap each"
 	                                : "million items/s, median");
 	for (unsigned s = 0; s < columns; s++)
-		printf(" %ux%u |", shapes[s], shapes[s]);
+		printf(has_no_shape(table) ? " |" : " %ux%u |", shapes[s], shapes[s]);
 	printf(" pcrun is, times |\n|---|");
 	for (unsigned s = 0; s <= columns; s++)
 		printf("---|");
@@ -265,8 +280,10 @@ static void print_table(const struct table *table, const struct bench_peer *cons
 				ours[s] = value;
 			if (cell->stuck || value <= 0)
 				printf(" - |");
-			else if (table->workload.pingpong)
-				printf(" %.0f / %.0f |", value, median(cell->p99s, cell->n));
+			else if (has_no_shape(table))
+				printf(table->workload.create ? " %.1f / %.0f |"
+				                              : " %.0f / %.0f |",
+				       value, median(cell->p99s, cell->n));
 			else
 				printf(" %.3g |", value);
 			at += (size_t)snprintf(ratios + at, sizeof(ratios) - at, "%s%.2f",
@@ -291,7 +308,7 @@ static void run_table(const struct table *table, unsigned rounds, unsigned ms, c
 			rows[n++] = peer;
 	}
 	for (unsigned round = 0; round < rounds; round++)
-		for (unsigned s = 0; s < (table->workload.pingpong ? 1 : SHAPES); s++)
+		for (unsigned s = 0; s < (has_no_shape(table) ? 1 : SHAPES); s++)
 			for (size_t i = 0; i < n; i++) {
 				struct cell *cell = &cells[i][s];
 				struct workload workload = table->workload;
