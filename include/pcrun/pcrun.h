@@ -292,6 +292,25 @@ PC_API void pc_plugin_close(struct pc_plugin *plugin);
 PC_API const struct pc_stage_desc *pc_plugin_desc(const struct pc_plugin *plugin);
 PC_API const char *pc_plugin_file(const struct pc_plugin *plugin);
 
+enum pc_finding {
+	PC_FINDING_REFUSED = 1, /* this build can not be swapped in */
+	PC_FINDING_STAYS = 2,   /* it can, but will not be unloaded again before the end */
+	PC_FINDING_CARE = 3     /* it can, and its author has something to take care of */
+};
+
+/** What a plugin's file tells about swapping it while a graph runs, the weightiest first. */
+struct pc_finding_row {
+	int weight;       /* enum pc_finding */
+	const char *name; /* "static-tls" */
+	const char *text; /* a sentence: what there is, and what comes of it */
+	const char *fix;  /* what to do about it */
+};
+
+/** Row 0 … count-1; false beyond the end. `size` is sizeof the caller's struct. Texts are valid until
+ * close. Since 1.0. */
+PC_API bool pc_plugin_finding(const struct pc_plugin *plugin, size_t index,
+                              struct pc_finding_row *ret_row, size_t size);
+
 /** Is a plugin's file whole, so that it could be loaded as it lies there now? For whoever watches
  * a file that a linker writes to: on PC_AGAIN wait for the next event, or try again a little later.
  * Reads the file once; loads, compiles and changes nothing. A .c file is whole when it can be read

@@ -137,6 +137,24 @@ static void print_params(const struct pc_stage_desc *d)
 	table_fini(&t);
 }
 
+static const char *const weights[] = {
+	[PC_FINDING_REFUSED] = "refused",
+	[PC_FINDING_STAYS] = "stays loaded",
+	[PC_FINDING_CARE] = "take care",
+};
+
+static void print_findings(const struct pc_plugin *plugin)
+{
+	struct pc_finding_row row;
+
+	for (size_t i = 0; pc_plugin_finding(plugin, i, &row, sizeof(row)); i++) {
+		if (i == 0)
+			puts("\nhot swap");
+		printf("  %s: %s\n    %s\n    fix: %s\n", weights[row.weight], row.name,
+		       row.text, row.fix);
+	}
+}
+
 static void print_plugin(const struct pc_plugin *plugin)
 {
 	const struct pc_stage_desc *d = pc_plugin_desc(plugin);
@@ -160,6 +178,7 @@ static void print_plugin(const struct pc_plugin *plugin)
 	print_ports("inputs", d->inputs, d->n_inputs, false);
 	print_ports("outputs", d->outputs, d->n_outputs, true);
 	print_params(d);
+	print_findings(plugin);
 }
 
 static void json_pair(const char *before, const char *key, const char *value)
@@ -204,6 +223,20 @@ static void json_param(const struct pc_param *p)
 	putchar('}');
 }
 
+static void json_findings(const struct pc_plugin *plugin)
+{
+	struct pc_finding_row row;
+
+	printf("],\"swap\":[");
+	for (size_t i = 0; pc_plugin_finding(plugin, i, &row, sizeof(row)); i++) {
+		json_pair(i > 0 ? ",{" : "{", "weight", weights[row.weight]);
+		json_pair(",", "name", row.name);
+		json_pair(",", "text", row.text);
+		json_pair(",", "fix", row.fix);
+		putchar('}');
+	}
+}
+
 static void json_plugin(const struct pc_plugin *plugin)
 {
 	const struct pc_stage_desc *d = pc_plugin_desc(plugin);
@@ -234,6 +267,7 @@ static void json_plugin(const struct pc_plugin *plugin)
 	printf("],\"callbacks\":[");
 	for (size_t i = 0; i < c.n; i++)
 		printf("%s\"%s\"", i > 0 ? "," : "", c.names[i]);
+	json_findings(plugin);
 	puts("]}");
 }
 

@@ -36,7 +36,12 @@ int swap_load(struct swap_offer *ret, const struct stage *s, const char *file,
 		rc = loader_open_as(&plugin, file, file, err);
 	} else {
 		rc = loader_copy_make(&copy, file, s->plan->name, next_number(s), err);
-		if (rc == PC_OK)
+		if (rc)
+			return rc;
+		rc = loader_copy_check(&copy, err);
+		if (rc)
+			loader_copy_drop(&copy);
+		else
 			rc = loader_copy_open(&plugin, &copy, err);
 	}
 	if (rc)
@@ -46,8 +51,27 @@ int swap_load(struct swap_offer *ret, const struct stage *s, const char *file,
 	                           .handle = plugin->handle,
 	                           .image = plugin->image,
 	                           .code = plugin->code,
+	                           .lint = &plugin->lint,
 	                           .rcu = true,
 	                           .release = forget,
 	                           .user = plugin};
 	return PC_OK;
+}
+
+static bool has_finding(const struct loader_lint *lint, const char *name)
+{
+	for (size_t i = 0; lint && i < lint->n; i++)
+		if (strcmp(lint->findings[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+void swap_findings(const struct build *from, const struct build *to, struct buf *words)
+{
+	for (size_t i = 0; to->lint && i < to->lint->n; i++) {
+		const struct loader_finding *f = &to->lint->findings[i];
+
+		if (f->weight == LOADER_STAYS || !has_finding(from->lint, f->name))
+			buf_addf(words, " | %s: %s (%s)", f->name, f->text, f->fix);
+	}
 }

@@ -30,8 +30,10 @@ void swap_create_stage(struct stage *s)
 	sw->first.stage = s;
 	sw->first.number = 1;
 	sw->first.params = s->plan->params;
-	if (s->plan->plugin)
+	if (s->plan->plugin) {
 		sw->first.code = s->plan->plugin->code;
+		sw->first.lint = &s->plan->plugin->lint;
+	}
 	sw->first.listed = true;
 	sw->current = &sw->first;
 	sw->settled = true;
@@ -212,6 +214,7 @@ static int make_build(struct stage *s, struct swap_offer *offer, unsigned how,
 	b->handle = offer->handle;
 	b->image = offer->image;
 	b->code = offer->code;
+	b->lint = offer->lint;
 	b->rcu = offer->rcu;
 	b->release = offer->release;
 	b->user = offer->user;
@@ -223,6 +226,16 @@ static int make_build(struct stage *s, struct swap_offer *offer, unsigned how,
 	}
 	rc = swap_check(s, s->swap.current, b, how, err);
 	return rc ? rc : swap_params(s, s->swap.current, b, how, err);
+}
+
+static char *describe(const struct cut *cut, unsigned how)
+{
+	struct buf words = {0};
+
+	buf_adds(&words, cut->routes->words);
+	if (!(how & SWAP_BACK))
+		swap_findings(cut->from, cut->to, &words);
+	return buf_take(&words);
 }
 
 int swap_begin(struct stage *s, struct swap_offer *offer, unsigned how,
@@ -248,7 +261,7 @@ int swap_begin(struct stage *s, struct swap_offer *offer, unsigned how,
 		rc = swap_make_cuts(&cut, s, to, how, err);
 	if (rc == PC_OK) {
 		ret_report->way = cut->way;
-		ret_report->words = strdup(cut->routes->words);
+		ret_report->words = describe(cut, how);
 	}
 	if (rc || (how & SWAP_DRY_RUN)) {
 		swap_cut_free(cut);

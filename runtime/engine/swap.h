@@ -89,9 +89,10 @@ struct swap_offer {
 	const char *file;                 /* what messages name; copied */
 	void *handle;                     /* of dlopen(); NULL: no image of its own */
 	struct image image;
-	uint64_t code;               /* which code it is; 0: nobody knows */
-	bool rcu;                    /* its code may leave callbacks with call_rcu() */
-	void (*release)(void *user); /* it will never be called again; may be NULL */
+	uint64_t code;                  /* which code it is; 0: nobody knows */
+	const struct loader_lint *lint; /* what its file tells; lives until release; or NULL */
+	bool rcu;                       /* its code may leave callbacks with call_rcu() */
+	void (*release)(void *user);    /* it will never be called again; may be NULL */
 	void *user;
 };
 
@@ -116,7 +117,8 @@ struct build {
 	bool held;      /* [control] could not be unloaded, and that has been said */
 	bool listed;    /* [control] stands in its stage's list */
 	struct image image;
-	uint64_t code; /* which code it is; 0: nobody knows */
+	uint64_t code;                  /* which code it is; 0: nobody knows */
+	const struct loader_lint *lint; /* or NULL */
 	void *handle;
 	bool rcu;
 	void (*release)(void *user);
@@ -345,6 +347,9 @@ void swap_answer(struct engine *e, struct swap_request *request, int result,
 /* swap-load.c. PC_OK; PC_WRONG: refused, with the cause; PC_ERROR: not there; PC_NOMEM. [any] */
 int swap_load(struct swap_offer *ret, const struct stage *s, const char *file,
               struct pc_error **err);
+/* What its author should know of a build that has come: what keeps it loaded, and what the one
+ * before it did not have. " | " stands before each. [control] */
+void swap_findings(const struct build *from, const struct build *to, struct buf *words);
 
 /* swap-embed.c, [any] */
 void swap_stage_row(const struct stage *s, struct pc_stage_row *row);

@@ -2,9 +2,10 @@
 #ifndef LOADER_DL_H
 #define LOADER_DL_H
 
-#include "base/error.h"
+#include "loader/loader.h"
 
-/* `path` has a slash in it; `file` is what messages name. PC_OK, PC_WRONG. */
-int dl_open(void **ret_handle, const char *path, const char *file, struct pc_error **err);
+/* plugin->loaded, which has a slash in it, becomes plugin->handle; plugin->file is what messages
+ * name. PC_OK, PC_WRONG. */
+int dl_open(struct loader_plugin *plugin, struct pc_error **err);
 
 #endif

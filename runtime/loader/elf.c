@@ -291,6 +291,13 @@ static int check_sections(struct elf_image *image)
 	return r;
 }
 
+int elf_open(struct elf_image *image)
+{
+	int r = check_header(image);
+
+	return r == PC_OK ? check_segments(image) : r;
+}
+
 int elf_check(const char *bytes, size_t size, const char *file, int incomplete,
               struct pc_error **err)
 {
@@ -299,10 +306,8 @@ int elf_check(const char *bytes, size_t size, const char *file, int incomplete,
 	                          .file = file,
 	                          .incomplete = incomplete,
 	                          .err = err};
-	int r = check_header(&image);
+	int r = elf_open(&image);
 
-	if (r == PC_OK)
-		r = check_segments(&image);
 	/* Before anything that a file which is not whole could be blamed for. */
 	if (r == PC_OK)
 		r = check_sections(&image);

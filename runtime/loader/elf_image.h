@@ -36,7 +36,34 @@ bool elf_mapped(const struct elf_image *image, uint64_t address, uint64_t size);
 __attribute__((format(printf, 2, 3))) int elf_damaged(const struct elf_image *image,
                                                       const char *format, ...);
 
-/* The second half of elf_check(): dynamic section, symbols, the head of the descriptor. */
+/* Header and segments: the first part of elf_check(). Fills in the rest of `image`, whose segments
+ * are to be freed in any case. */
+int elf_open(struct elf_image *image);
+
+enum { ELF_NEEDED_MAX = 64 };
+
+struct elf_dynamic {
+	uint64_t value[DT_NUM];
+	bool seen[DT_NUM];
+	uint64_t gnu_hash, flags_1;
+	uint64_t needed[ELF_NEEDED_MAX]; /* offsets of strings */
+	size_t n_needed;
+};
+
+struct elf_symbols {
+	struct elf_dynamic dynamic;
+	ElfW(Sym) * symbols;
+	uint32_t n;
+	char *strings;
+	uint64_t strings_size;
+};
+
+/* elf_dynamic.c. PC_OK, or the error is set. */
+int elf_symbols_read(const struct elf_image *image, struct elf_symbols *ret);
+void elf_symbols_free(struct elf_symbols *s);
+const char *elf_string(const struct elf_symbols *s, uint64_t offset); /* "" beyond the end */
+
+/* The last part of elf_check(): the symbol pc_stage_v1, and the head of the descriptor. */
 int elf_stage_check(const struct elf_image *image);
 
 #endif

@@ -14,6 +14,7 @@
 #include "loader/descriptor.h"
 #include "loader/dl.h"
 #include "loader/elf.h"
+#include "loader/lint.h"
 #include "loader/read.h"
 
 #include <dlfcn.h>
@@ -34,6 +35,7 @@
 struct held {
 	struct loader_plugin plugin; /* first: what callers have is this */
 	struct arena arena;          /* the descriptor and the names */
+	struct arena found;          /* what the lint has found */
 	struct held *next;
 	struct stat st; /* of the file when it was loaded, for telling a rebuilt one */
 	char *copy;     /* private: its own file, which nobody else opens; or NULL */
@@ -53,6 +55,7 @@ static void release(struct held *h)
 	else
 		copy_remove(h->copy);
 	arena_fini(&h->arena);
+	arena_fini(&h->found);
 	free(h);
 }
 
@@ -73,7 +76,7 @@ static struct held *make(const char *loaded, const char *file, struct pc_error *
 
 static int open_object(struct held *h, struct pc_error **err)
 {
-	int r = dl_open(&h->plugin.handle, h->plugin.loaded, h->plugin.file, err);
+	int r = dl_open(&h->plugin, err);
 
 	h->plugin.image = image_of(h->plugin.handle);
 	return r;
@@ -129,7 +132,9 @@ static int load(struct loader_plugin **ret, const char *loaded, const char *file
 		return PC_NOMEM;
 	h->st = f->st;
 	h->plugin.code = elf_code(f->bytes, f->size);
-	r = open_object(h, err);
+	r = lint_file(&h->plugin.lint, &h->found, f->bytes, f->size, file, err);
+	if (r == PC_OK)
+		r = open_object(h, err);
 	if (r == PC_OK)
 		r = refuse_old(h, err);
 	if (r == PC_OK && (stat(loaded, &now) < 0 || !read_is_same(&h->st, &now)))
@@ -176,15 +181,15 @@ int held_open(struct loader_plugin **ret, const char *loaded, const char *file,
 	return r;
 }
 
-int held_open_copy(struct loader_plugin **ret, char *path, const char *file, uint64_t code,
-                   struct pc_error **err)
+int held_open_copy(struct loader_plugin **ret, struct loader_copy *copy, struct pc_error **err)
 {
-	struct held *h = make(path, file, err);
+	struct held *h = make(copy->path, copy->file, err);
 	int r;
 
 	if (!h)
 		return PC_NOMEM;
-	h->plugin.code = code;
+	h->plugin.code = copy->code;
+	h->plugin.lint = copy->lint;
 	/* Without the lock: its constructors may take long. Nobody else opens this file. */
 	r = open_object(h, err);
 	if (r == PC_OK)
@@ -193,7 +198,10 @@ int held_open_copy(struct loader_plugin **ret, char *path, const char *file, uin
 		release(h);
 		return r;
 	}
-	h->copy = path;
+	h->copy = copy->path;
+	h->found = copy->arena;
+	copy->path = NULL;
+	copy->arena = (struct arena){0};
 	pthread_mutex_lock(&lock);
 	add(h, ret);
 	pthread_mutex_unlock(&lock);

@@ -9,10 +9,9 @@
 int held_open(struct loader_plugin **ret, const char *loaded, const char *file,
               struct pc_error **err);
 
-/* Opens `path`, a private copy of `file` whose bytes have been checked. Takes `path` over when it
- * succeeds. */
-int held_open_copy(struct loader_plugin **ret, char *path, const char *file, uint64_t code,
-                   struct pc_error **err);
+/* Opens a private copy whose bytes have been checked. When it succeeds, path and findings are the
+ * plugin's. */
+int held_open_copy(struct loader_plugin **ret, struct loader_copy *copy, struct pc_error **err);
 
 /* One more reference; returns the plugin. */
 struct loader_plugin *held_ref(struct loader_plugin *plugin);

@@ -8,6 +8,7 @@
 #ifndef LOADER_LOADER_H
 #define LOADER_LOADER_H
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "loader/image.h"
 
@@ -35,6 +36,40 @@ void loader_path_fini(struct loader_path *path);
 /* Which of two plugins comes first on the path, or whether a name is shadowed, is up to the order
  * of `dirs`; a directory that is named twice counts at its first place only. */
 
+/* What the file of a build tells about swapping it (lint.h), the weightiest first. */
+enum loader_weight {
+	LOADER_REFUSED, /* can not be swapped in */
+	LOADER_STAYS,   /* can, but not be unloaded again */
+	LOADER_CARE     /* can, if its author takes care */
+};
+
+/* What has to be looked for before it is unloaded. */
+enum loader_trait {
+	LOADER_THREADS = 1 << 0,
+	LOADER_KEYS = 1 << 1,
+	LOADER_TIMERS = 1 << 2,
+	LOADER_ON_EXIT = 1 << 3,
+	LOADER_OTHER_RCU = 1 << 4
+};
+
+struct loader_finding {
+	int weight;       /* enum loader_weight */
+	unsigned trait;   /* enum loader_trait, or 0 */
+	const char *name; /* "static-tls" */
+	const char *text; /* a sentence: what it is, and what comes of it */
+	const char *fix;  /* what to do about it */
+};
+
+enum { LOADER_FIRST_MAX = 16 };
+
+struct loader_lint {
+	struct loader_finding *findings;
+	size_t n;
+	unsigned traits;
+	const char *first[LOADER_FIRST_MAX]; /* libraries to be loaded before it */
+	size_t n_first;
+};
+
 /* One loaded build. `desc` is the loader's own normalised copy: sized to this host's struct,
  * tables copied row by row with this host's row size, NULL docs turned into "", so that readers
  * need no ABI checks. Reference counted. */
@@ -45,6 +80,7 @@ struct loader_plugin {
 	void *handle;
 	struct image image;
 	uint64_t code; /* which code it is: elf_code() */
+	struct loader_lint lint;
 	unsigned refs;
 };
 
@@ -66,9 +102,13 @@ struct loader_copy {
 	char *file; /* what messages name */
 	char *path; /* of the copy */
 	uint64_t code;
+	struct arena arena; /* of the findings */
+	struct loader_lint lint;
 };
 int loader_copy_make(struct loader_copy *ret, const char *file, const char *stage,
                      unsigned number, struct pc_error **err);
+/* May it stand in for a build that runs? PC_OK; PC_WRONG: no, for what the lint has found. */
+int loader_copy_check(const struct loader_copy *copy, struct pc_error **err);
 /* Takes the copy over, in any case. */
 int loader_copy_open(struct loader_plugin **ret, struct loader_copy *copy,
                      struct pc_error **err);

@@ -59,6 +59,23 @@ const char *pc_plugin_file(const struct pc_plugin *plugin)
 	return plugin->loaded->file;
 }
 
+bool pc_plugin_finding(const struct pc_plugin *plugin, size_t index,
+                       struct pc_finding_row *ret_row, size_t size)
+{
+	const struct loader_lint *lint = &plugin->loaded->lint;
+	struct pc_finding_row row;
+
+	if (index >= lint->n)
+		return false;
+	row = (struct pc_finding_row){.weight = lint->findings[index].weight - LOADER_REFUSED +
+	                                        PC_FINDING_REFUSED,
+	                              .name = lint->findings[index].name,
+	                              .text = lint->findings[index].text,
+	                              .fix = lint->findings[index].fix};
+	memcpy(ret_row, &row, size < sizeof(row) ? size : sizeof(row));
+	return true;
+}
+
 struct listing {
 	pc_plugin_fn *each;
 	void *user;

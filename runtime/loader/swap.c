@@ -11,6 +11,7 @@
 #include "loader/copy.h"
 #include "loader/elf.h"
 #include "loader/held.h"
+#include "loader/lint.h"
 #include "loader/read.h"
 
 #include <stdlib.h>
@@ -38,6 +39,8 @@ int loader_copy_make(struct loader_copy *ret, const char *file, const char *stag
 		r = read_whole(&f, built ? built : file, file, PC_WRONG, err);
 	if (r == PC_OK)
 		r = elf_check(f.bytes, f.size, file, PC_WRONG, err);
+	if (r == PC_OK)
+		r = lint_file(&copy.lint, &copy.arena, f.bytes, f.size, file, err);
 	if (r == PC_OK) {
 		copy.code = elf_code(f.bytes, f.size);
 		r = copy_make(&copy.path, stage, number, copy.code, f.bytes, f.size, file, err);
@@ -54,18 +57,22 @@ int loader_copy_make(struct loader_copy *ret, const char *file, const char *stag
 int loader_copy_open(struct loader_plugin **ret, struct loader_copy *copy,
                      struct pc_error **err)
 {
-	int r = held_open_copy(ret, copy->path, copy->file, copy->code, err);
+	int r = held_open_copy(ret, copy, err);
 
-	if (r == PC_OK)
-		copy->path = NULL; /* the plugin's now */
 	loader_copy_drop(copy);
 	return r;
+}
+
+int loader_copy_check(const struct loader_copy *copy, struct pc_error **err)
+{
+	return lint_refuse(&copy->lint, copy->file, err);
 }
 
 void loader_copy_drop(struct loader_copy *copy)
 {
 	copy_remove(copy->path);
 	free(copy->file);
+	arena_fini(&copy->arena);
 	*copy = (struct loader_copy){0};
 }
 
