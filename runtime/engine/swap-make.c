@@ -8,6 +8,10 @@
  * so, each further cut leads back to the build before all of them (the chain's beginning), and
  * the replicas keep the state aside that they had there. After a cut whose state was made anew
  * (migrate, fresh) the chain begins again: what is aside then tells another story.
+ *
+ * A replica whose item fails goes back by itself, perhaps when the next cut has begun already. So a
+ * cut has routes from every build that a replica is on, or may be back on by then; the first one is
+ * from the build in force, and decides what is said.
  */
 #include "engine/engine.h"
 
@@ -69,7 +73,66 @@ static bool chain_goes_on(const struct stage *s, const struct build *to)
 	       (last->way == WAY_ADOPT || last->way == WAY_MAP) && s->swap.fallback != to;
 }
 
-static bool make_back(struct stage *s, struct cut *cut, struct build *to)
+struct origins {
+	const struct build **list; /* [0]: the build in force */
+	uint32_t n;
+};
+
+static void add_origin(struct origins *o, const struct build *b)
+{
+	for (uint32_t i = 0; i < o->n; i++)
+		if (o->list[i] == b)
+			return;
+	o->list[o->n++] = b;
+}
+
+static bool find_origins(const struct stage *s, struct origins *o)
+{
+	const struct cut *last = s->swap.cut;
+
+	o->list = calloc(s->plan->replicas + 2, sizeof(*o->list));
+	if (!o->list)
+		return false;
+	add_origin(o, s->swap.current);
+	if (last && last->back && !s->swap.settled)
+		add_origin(o, last->back->to);
+	for (uint32_t i = 0; i < s->plan->replicas; i++)
+		if (!s->replicas[i]->reported)
+			add_origin(o, swap_build_of(s->replicas[i]));
+	return true;
+}
+
+/* A way that the passages of this cut are made for. */
+static bool is_like(enum swap_way first, enum swap_way other)
+{
+	return first == other ||
+	       (first != WAY_FRESH && (other == WAY_ADOPT || other == WAY_MAP));
+}
+
+/* False: no memory. From where there is no way, a replica stays, and says so. */
+static bool add_routes(struct cut *cut, const struct origins *o, unsigned how)
+{
+	for (uint32_t i = 1; i < o->n; i++) {
+		struct route *route;
+		int rc;
+
+		if (o->list[i] == cut->to)
+			continue;
+		rc = swap_route(&route, o->list[i], cut->to, how, NULL);
+		if (rc == PC_NOMEM)
+			return false;
+		if (rc == PC_OK && is_like(cut->way, route->way)) {
+			route->next = cut->routes->next;
+			cut->routes->next = route;
+		} else if (rc == PC_OK) {
+			swap_route_free(route);
+		}
+	}
+	return true;
+}
+
+static bool make_back(struct stage *s, struct cut *cut, struct build *to,
+                      const struct origins *o)
 {
 	bool aside = cut->way == WAY_MIGRATE || cut->way == WAY_FRESH;
 	struct cut *back = make_cut(s, cut->to, to);
@@ -84,17 +147,31 @@ static bool make_back(struct stage *s, struct cut *cut, struct build *to)
 	if (!add_route_back(back, cut->to, aside))
 		return false;
 	/* Some replicas may not have passed the cut when it is undone. */
-	return cut->from == to || add_route_back(back, cut->from, false);
+	for (uint32_t i = 0; i < o->n; i++)
+		if (o->list[i] != to && o->list[i] != cut->to &&
+		    !add_route_back(back, o->list[i], false))
+			return false;
+	return true;
+}
+
+static bool needs_fresh(const struct cut *cut)
+{
+	const struct route *route = cut->routes;
+
+	while (route && route->way == WAY_ADOPT)
+		route = route->next;
+	return route != NULL;
 }
 
 static bool make_passages(struct cut *cut)
 {
 	size_t size = cut->to->desc->state_size;
+	bool fresh = needs_fresh(cut);
 
 	for (uint32_t i = 0; i < cut->n_passages; i++) {
 		struct passage *p = &cut->passages[i];
 
-		if (cut->way != WAY_ADOPT) {
+		if (fresh) {
 			p->fresh = make_state(cut->to);
 			if (!p->fresh)
 				return false;
@@ -168,6 +245,7 @@ int swap_make_cuts(struct cut **ret, struct stage *s, struct build *to, unsigned
 	struct build *from = s->swap.current;
 	bool chain = chain_goes_on(s, to);
 	struct cut *cut = make_cut(s, from, to);
+	struct origins origins = {0};
 	int rc;
 
 	*ret = cut;
@@ -180,7 +258,9 @@ int swap_make_cuts(struct cut **ret, struct stage *s, struct build *to, unsigned
 	cut->rests = cut->way == WAY_MIGRATE;
 	chain = chain && (cut->way == WAY_ADOPT || cut->way == WAY_MAP);
 	cut->new_chain = !chain;
-	if (!make_passages(cut) || !make_back(s, cut, chain ? s->swap.fallback : from)) {
+	if (!find_origins(s, &origins) || !add_routes(cut, &origins, how) ||
+	    !make_passages(cut) ||
+	    !make_back(s, cut, chain ? s->swap.fallback : from, &origins)) {
 		rc = error_set(err, PC_NOMEM, "out of memory");
 		goto fail;
 	}
@@ -188,8 +268,10 @@ int swap_make_cuts(struct cut **ret, struct stage *s, struct build *to, unsigned
 		rc = open_fresh(cut, err);
 	if (rc)
 		goto fail;
+	free(origins.list);
 	return PC_OK;
 fail:
+	free(origins.list);
 	swap_cut_free(cut);
 	*ret = NULL;
 	return rc;

@@ -129,13 +129,23 @@ static bool migrate(struct replica *r, const struct route *route, struct passage
 	return false;
 }
 
+static bool migrate_if_due(struct replica *r, const struct route *route, struct passage *p)
+{
+	/* without a route, go_forward() says so */
+	return !route || route->way != WAY_MIGRATE || migrate(r, route, p);
+}
+
 /* False: it stays where it is. */
 static bool go_forward(struct replica *r, const struct cut *cut, struct passage *p)
 {
 	const struct route *route = route_from(cut, r->build);
 
-	if (!route)
+	if (!route) {
+		if (asprintf(&p->why, "replica %u is back on v%u, and no way leads from there",
+		             r->pub.replica, r->build->number) < 0)
+			p->why = NULL;
 		return false;
+	}
 	switch (route->way) {
 	case WAY_MAP:
 		if (unexplained(route, r->state, p))
@@ -245,8 +255,10 @@ static void cross(struct replica *r, const struct cut *cut, struct passage *p)
 {
 	struct build *to = cut->to;
 
-	if (cut->is_back) {
+	if (cut->is_back && route_from(cut, r->build)) {
 		go_backward(r, cut, p);
+	} else if (cut->is_back) {
+		to = r->build; /* its state is of that, whatever the others do */
 	} else if (is_bad(to)) {
 		to = r->build; /* others have found out already */
 	} else if (!go_forward(r, cut, p)) {
@@ -266,11 +278,19 @@ static bool rests(struct replica *r, struct cut *cut, struct passage *p)
 	if (p->rested)
 		return true;
 	p->rested = true;
-	if (!migrate(r, cut->routes, p))
+	if (!migrate_if_due(r, route_from(cut, r->build), p))
 		atomic_store_explicit(&p->fell, true, memory_order_release); /* SW3 */
 	atomic_store_explicit(&p->resting, true, memory_order_release);      /* SW3 */
 	control_post(r->engine, &r->swapped);
 	return true;
+}
+
+/* Nothing has become of it. It sleeps on until the control thread has put the old target back. */
+static void stay(struct replica *r, const struct cut *cut, struct passage *p)
+{
+	r->swap.generation = cut->generation;
+	atomic_store_explicit(&p->passed, true, memory_order_release); /* SW3 */
+	control_post(r->engine, &r->swapped);
 }
 
 void swap_pass(struct replica *r, struct cut *cut)
@@ -286,6 +306,10 @@ void swap_pass(struct replica *r, struct cut *cut)
 	p = &cut->passages[r->pub.replica];
 	if (cut->rests && rests(r, cut, p))
 		return;
+	if (cut->failed) {
+		stay(r, cut, p);
+		return;
+	}
 	here = r->build == cut->to;
 	if (here) {
 		/* back already, on its own account; it may still have something aside */

@@ -96,9 +96,8 @@ static bool in_use(const struct stage *s, const struct build *b)
 {
 	const struct cut *cut = s->swap.cut;
 
-	/* A replica that has ended passes no more cuts: its build closes it when all have. */
 	for (uint32_t i = 0; i < s->plan->replicas; i++)
-		if (s->replicas[i]->reported && s->replicas[i]->build == b)
+		if (swap_build_of(s->replicas[i]) == b)
 			return true;
 	return b == &s->swap.first || b == s->swap.current || b == s->swap.fallback ||
 	       (cut && (b == cut->to || b == cut->from || (cut->back && b == cut->back->to)));

@@ -280,13 +280,20 @@ static void complete(struct stage *s)
 	struct cut *cut = s->swap.cut;
 	struct pc_error *error = NULL;
 
+	if (cut->failed) {
+		swap_forget(s);
+		return;
+	}
+	/* Of a source only its replicas know. */
+	for (uint32_t i = 0; i < cut->n_passages && s->desc->n_inputs == 0; i++)
+		cut->position += cut->passages[i].emitted;
 	if (cut->is_back)
 		say_reversed(s, &error);
 	swap_complete(s);
 	measure(cut, &s->swap.report);
 	if (cut->is_back)
 		answer(s, &s->swap.answering, PC_ERROR, error);
-	if (cut->is_back || cut->failed)
+	if (cut->is_back)
 		return;
 	say_live(s, cut);
 	if (r)

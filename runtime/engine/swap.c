@@ -271,6 +271,8 @@ int swap_begin(struct stage *s, struct swap_offer *offer, unsigned how,
 	}
 	if (!to->listed)
 		swap_list_build(s, to);
+	cut->was_fallback = s->swap.fallback;
+	cut->was_settled = s->swap.settled;
 	if (cut->new_chain) {
 		s->swap.fallback = s->swap.current;
 		s->swap.settled = false;
@@ -289,37 +291,63 @@ void swap_reverse(struct stage *s)
 	launch(s, cut->back);
 }
 
+void swap_forget(struct stage *s)
+{
+	struct cut *cut = s->swap.cut;
+
+	s->swap.in_flight = false;
+	s->swap.cut = cut->older;
+	s->swap.fallback = cut->was_fallback;
+	s->swap.settled = cut->was_settled;
+	/* relaxed: a figure */
+	atomic_fetch_add_explicit(&s->swap.reversed, 1, memory_order_relaxed);
+	atomic_store_explicit(&s->swap.target, cut->older, memory_order_release); /* SW1 */
+	cut->older = NULL;
+	/* Whoever has passed this one does not look at the one that failed before. */
+	swap_cut_free(s->swap.spent);
+	s->swap.spent = cut;
+	notify(s);
+}
+
 void swap_complete(struct stage *s)
 {
 	struct cut *cut = s->swap.cut, *older = cut->older;
 
 	s->swap.in_flight = false;
-	s->swap.current = cut->failed ? cut->from : cut->to;
+	s->swap.current = cut->to;
 	cut->done_ns = clock_now_ns();
 	for_each_input(s, fill_slot, cut); /* now both: the bit may mean another stage's cut */
 	/* relaxed, all: figures */
 	atomic_store_explicit(&s->swap.shown, s->swap.current->number, memory_order_relaxed);
-	atomic_fetch_add_explicit(cut->is_back || cut->failed ? &s->swap.reversed
-	                                                      : &s->swap.cuts,
-	                          1, memory_order_relaxed); /* relaxed: as above */
+	atomic_fetch_add_explicit(cut->is_back ? &s->swap.reversed : &s->swap.cuts, 1,
+	                          memory_order_relaxed); /* relaxed: as above */
 	for (uint32_t i = 0; i < cut->n_passages; i++) {
 		swap_drop(s->replicas[i], &cut->passages[i].dropped[0]);
 		swap_drop(s->replicas[i], &cut->passages[i].dropped[1]);
-		if (s->desc->n_inputs == 0)
-			cut->position += cut->passages[i].emitted;
 	}
 	cut->older = NULL;
+	swap_cut_free(s->swap.spent);
+	s->swap.spent = NULL;
 	while (older) {
 		struct cut *next = older->older;
 
 		swap_cut_free(older);
 		older = next;
 	}
-	if (cut->is_back || cut->failed) {
+	if (cut->is_back) {
 		set_settled(s);
 		s->swap.fallback = NULL;
 	}
 	swap_retire(s);
+}
+
+/* What it runs now; on probation, a moment later it may be back on another. One that has ended
+ * passes no more cuts, and the passage that it was shown in is gone: but its build will close it. */
+const struct build *swap_build_of(struct replica *r)
+{
+	if (r->reported)
+		return r->build;
+	return atomic_load_explicit(&r->swap.instance, memory_order_seq_cst)->build; /* SW6 */
 }
 
 /* The control thread has set the stop: tell the code that runs. */
@@ -338,6 +366,8 @@ static void destroy_stage(struct stage *s)
 	struct build *b = atomic_load_explicit(&s->swap.builds, memory_order_relaxed);
 	struct cut *cut = s->swap.cut;
 
+	swap_cut_free(s->swap.spent);
+	s->swap.spent = NULL;
 	while (cut) {
 		struct cut *older = cut->older;
 

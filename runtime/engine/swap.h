@@ -29,8 +29,9 @@
  * migrate() is the author's code and may fail, and what it has done can not be undone by name. So
  * for such a cut all replicas rest first, each at its own item boundary and without an item in
  * hand; each migrates into a fresh state beside the old one; and only when all have succeeded the
- * bit is flipped. Otherwise they go on as if nothing had been. That is the one case in which the
- * replicas of a stage wait for each other.
+ * bit is flipped. Otherwise they go on as if nothing had been: the cut before, with the probation
+ * that belongs to it, is theirs again. That is the one case in which the replicas of a stage wait
+ * for each other.
  *
  * The way back. Each cut is made together with the cut that undoes it, so that going back needs
  * no memory and can not fail. A replica whose item fails on probation undoes it for itself at
@@ -43,7 +44,7 @@
  * Pairs
  *   SW1 flip: release target -> SW2 swap_pending, swap_due: acquire target    the cut, and all in it
  *   SW3 told, trusted, fell, resting: release each -> SW4 has: acquire each    what the replica did
- *   SW5 pass: seq_cst instance -> SW6 swap_stopped: seq_cst instance    either the one who stops
+ *   SW5 pass: seq_cst instance -> SW6 swap_stopped, swap_build_of: seq_cst instance    either the one who stops
  *       sees the new instance, or the replica sees the stop (SW7 kick)
  *   SW8 fall: release bad -> SW9 is_bad: acquire bad      why the build is bad
  *   SW10 tie: acq_rel bond -> itself                      who may turn back
@@ -211,16 +212,19 @@ struct cut {
 	uint64_t generation;
 	struct stage *stage;
 	struct build *from, *to;
-	enum swap_way way;    /* from `from` to `to` */
-	struct route *routes; /* from every build that a replica may come from */
-	struct cut *back;     /* undoes it; NULL in one that undoes */
-	bool is_back;         /* it undoes another */
-	bool turned;          /* [control] `back` has begun */
-	bool rests;           /* replicas rest before it: see go */
-	bool failed;          /* [control] while they did: all stay where they are */
-	bool forgets;         /* the way back is WAY_ASIDE: see bond */
-	bool closes;          /* undoing: the states that are left have been opened */
-	bool new_chain;       /* what replicas have aside belongs to an older story: drop it */
+	enum swap_way way;          /* from `from` to `to` */
+	struct route *routes;       /* from every build that a replica may come from */
+	struct cut *back;           /* undoes it; NULL in one that undoes */
+	bool is_back;               /* it undoes another */
+	bool turned;                /* [control] `back` has begun */
+	bool rests;                 /* replicas rest before it: see go */
+	bool failed;                /* [control] while they did: all stay where they are, and on
+	                       * what they have passed before */
+	struct build *was_fallback; /* [control] before it began */
+	bool was_settled;
+	bool forgets;   /* the way back is WAY_ASIDE: see bond */
+	bool closes;    /* undoing: the states that are left have been opened */
+	bool new_chain; /* what replicas have aside belongs to an older story: drop it */
 	struct build
 		*victims[SWAP_VICTIMS]; /* unloaded after it unless states point into them */
 	_Atomic uint32_t go;            /* enum go */
@@ -270,6 +274,7 @@ struct swap_stage {
 	struct build *current;  /* of the last cut */
 	struct build *fallback; /* where a failure on probation leads */
 	struct cut *cut;        /* the last one, in flight or not */
+	struct cut *spent; /* failed; a replica may just be looking at it: until the next */
 	bool in_flight;
 	bool settled; /* all replicas trust the current build, and have nothing aside */
 	bool active;  /* in the engine's list */
@@ -371,10 +376,12 @@ void swap_destroy(struct engine *e);         /* after the end */
 int swap_begin(struct stage *s, struct swap_offer *offer, unsigned how,
                struct swap_report *ret_report, struct pc_error **err);
 void swap_go(struct stage *s, bool on); /* all rest: pass the cut, or go on as before */
+void swap_forget(struct stage *s);      /* the cut, that is: it has failed, and all know */
 void swap_reverse(struct stage *s);
 void swap_complete(struct stage *s);
 void swap_set_aside_free(struct stage *s);
 void swap_stopped(struct replica *r); /* call its stop() */
+const struct build *swap_build_of(struct replica *r);
 void swap_drop(struct replica *r, struct dropped *dropped);
 void swap_cut_free(struct cut *cut);
 /* swap-make.c, [control] */

@@ -442,7 +442,7 @@ int line_swap_code(struct code *code, unsigned how, struct swap_report *ret,
                    struct pc_error **err)
 {
 	struct swap_wish wish = {
-		.how = how, .timeout_ns = 30 * PC_SEC, .probation_ns = probation_ns};
+		.how = how, .timeout_ns = 600 * PC_SEC, .probation_ns = probation_ns};
 	struct swap_offer offer = code ? code_offer(code) : (struct swap_offer){0};
 	enum role role = code ? code->role : MID;
 	int rc = swap_ask(line->g.engine, line_stage(role), code ? &offer : NULL, &wish, ret,
