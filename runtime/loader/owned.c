@@ -17,7 +17,7 @@
 
 enum { NAMES = 16, TRIES = 16 };
 
-#define PREFIX "pcrun-"
+#define PREFIX "pcrun-copies-" /* pcrun-UID is where the command has its sockets */
 
 /* Nobody else can rename what we make in it. */
 static bool is_safe(const char *base, struct buf *why)
@@ -142,7 +142,7 @@ void owned_remove(struct owned *o)
 	*o = (struct owned){.fd = -1};
 }
 
-/* "pcrun-123" and "pcrun-123-1", and nothing else. */
+/* "pcrun-copies-123" and "pcrun-copies-123-1", and nothing else. */
 static bool is_name(const char *name)
 {
 	if (strncmp(name, PREFIX, sizeof(PREFIX) - 1) != 0)

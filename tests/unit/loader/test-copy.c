@@ -68,7 +68,7 @@ static char *own_dir(const char *place, long pid)
 {
 	char *path = NULL;
 
-	cr_assert(asprintf(&path, "%s/pcrun-%ld", place, pid) > 0);
+	cr_assert(asprintf(&path, "%s/pcrun-copies-%ld", place, pid) > 0);
 	return path;
 }
 
@@ -80,8 +80,9 @@ Test(copy, has_a_name_and_a_place_of_its_own)
 
 	cr_assert(stat(dir, &st) == 0);
 	cr_expect((st.st_mode & 0777) == 0700);
-	cr_expect(fnmatch("*/run/pcrun-*/drop.v0007.????????.so", plugin->loaded, 0) == 0, "%s",
-	          plugin->loaded);
+	cr_expect(fnmatch("*/run/pcrun-copies-*/drop.v0007.????????.so", plugin->loaded, 0) ==
+	                  0,
+	          "%s", plugin->loaded);
 	cr_expect(strcmp(plugin->file, "./drop.so") == 0, "messages name the developer's file");
 	cr_expect(strcmp(plugin->desc->name, "drop") == 0);
 	cr_assert(stat(plugin->loaded, &st) == 0 && (st.st_mode & 0777) == 0600);
@@ -304,19 +305,21 @@ Test(copy, a_killed_process_leaves_nothing_after_the_next_start)
 /* Also when it dies in the middle: an empty folder, half a file. */
 Test(copy, whatever_a_killed_process_was_doing)
 {
-	cr_assert(mkdir("run/pcrun-999999", 0700) == 0);
-	cr_assert(mkdir("run/pcrun-999998-2", 0700) == 0);
-	scratch_write("run/pcrun-999998-2/drop.v0003.12345678.so", "half", 4);
-	cr_assert(mkdir("run/pcrun-77", 0755) == 0);  /* not as we make them */
-	cr_assert(mkdir("run/pcrun-78x", 0700) == 0); /* nor this */
-	cr_assert(mkdir("run/pcrun-79", 0700) == 0);  /* … with what we do not make */
-	cr_assert(mkdir("run/pcrun-79/dir", 0700) == 0);
-	cr_assert(symlink("/etc", "run/pcrun-80") == 0);
+	cr_assert(mkdir("run/pcrun-copies-999999", 0700) == 0);
+	cr_assert(mkdir("run/pcrun-copies-999998-2", 0700) == 0);
+	scratch_write("run/pcrun-copies-999998-2/drop.v0003.12345678.so", "half", 4);
+	cr_assert(mkdir("run/pcrun-copies-77", 0755) == 0);  /* not as we make them */
+	cr_assert(mkdir("run/pcrun-copies-78x", 0700) == 0); /* nor this */
+	cr_assert(mkdir("run/pcrun-copies-79", 0700) == 0);  /* … with what we do not make */
+	cr_assert(mkdir("run/pcrun-copies-79/dir", 0700) == 0);
+	cr_assert(symlink("/etc", "run/pcrun-copies-80") == 0);
 	loader_sweep();
-	cr_expect(access("run/pcrun-999999", F_OK) != 0);
-	cr_expect(access("run/pcrun-999998-2", F_OK) != 0);
-	cr_expect(access("run/pcrun-77", F_OK) == 0 && access("run/pcrun-78x", F_OK) == 0);
-	cr_expect(access("run/pcrun-79/dir", F_OK) == 0 && access("run/pcrun-80", F_OK) == 0);
+	cr_expect(access("run/pcrun-copies-999999", F_OK) != 0);
+	cr_expect(access("run/pcrun-copies-999998-2", F_OK) != 0);
+	cr_expect(access("run/pcrun-copies-77", F_OK) == 0 &&
+	          access("run/pcrun-copies-78x", F_OK) == 0);
+	cr_expect(access("run/pcrun-copies-79/dir", F_OK) == 0 &&
+	          access("run/pcrun-copies-80", F_OK) == 0);
 }
 
 /* Our number may have been another's: a dead one's folder is cleared away, a living one's (of
@@ -346,7 +349,7 @@ Test(copy, the_number_of_the_process_is_not_trusted)
 	cr_assert(read(ends[0], &c, 1) == 1);
 	copy = copy_of("./drop.so", "drop", 2);
 	cr_expect(access(dir, F_OK) == 0);
-	cr_expect(fnmatch("*/run/pcrun-*-1/drop.v0002.*.so", copy.path, 0) == 0, "%s",
+	cr_expect(fnmatch("*/run/pcrun-copies-*-1/drop.v0002.*.so", copy.path, 0) == 0, "%s",
 	          copy.path);
 	loader_copy_drop(&copy);
 	cr_expect(entries("run") == 1);
