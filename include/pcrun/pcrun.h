@@ -229,6 +229,7 @@ struct pc_swap_options {
 	bool back;            /* to the build before this one; `file` is NULL then */
 	int64_t timeout_ns;   /* until all replicas run the new code; 0: 10 s */
 	int64_t probation_ns; /* how long to wait for a failure after that, at most; 0: 200 ms */
+	bool no_probe;        /* load it here at once, without a try in another process */
 };
 
 /** What was decided, and how it went. */
@@ -242,13 +243,18 @@ struct pc_swap_report {
 	char *text;      /* what became of state and parameters, one line; malloc'd, or NULL */
 	bool unchanged; /* the file holds the very code that runs already: nothing was done, and
 	                  * `from` = `to`. (Debug information and build id do not count.) */
+	char *probe;    /* what was tried before it was loaded, likewise */
 };
 
 /** Let a stage run another build of its plugin, while the graph runs: no item is lost, doubled or
  * out of order, and whatever is wrong with the new build leaves the old one running. Blocks until
  * that is so.
  * @stage      its name in the graph.
- * @file       .so or .c; copied before it is loaded.
+ * @file       .so or .c; copied before it is loaded. The copy is first tried in a process of its
+ *             own, pcrun-probe: loaded, opened and closed with the stage's parameters, and, if
+ *             the stage says so, fed the items that it had last; a crash, a hang or a failure
+ *             there refuses it. pcrun-stage(7) tells which callbacks are called. Without that
+ *             program it is loaded untried, which is said.
  * @options    NULL: defaults.
  * @ret_report may be NULL; `report_size` is sizeof the caller's struct. Written in every case.
  * @return PC_OK: the new build runs (or did already: `unchanged`). PC_WRONG: refused, the old one runs on; the reasons are in the

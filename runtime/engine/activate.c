@@ -55,6 +55,8 @@ static void say_end(struct replica *r)
 
 static enum act end(struct replica *r)
 {
+	if (r->swap.record)
+		swap_record_give(r);
 	/* What nobody took is abandoned, and so are the items it came from. */
 	output_abandon(r);
 	commit(r);
@@ -239,6 +241,9 @@ static enum act step(struct replica *r)
 		swap_pass(r, cut);
 	if (cut != r->swap.cut && stop != STOP_HARD && r->phase < PHASE_LAST)
 		return ACT_SLEEP; /* the replicas of the stage rest before a cut */
+	/* relaxed: nobody asks, mostly; swap_watch() looks again */
+	if (atomic_load_explicit(&r->stage->swap.watch, memory_order_relaxed))
+		swap_watch(r);
 	if (r->phase == PHASE_HELD) {
 		if (stop != STOP_NONE)
 			return end(r);

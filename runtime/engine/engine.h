@@ -151,7 +151,8 @@ enum stop { STOP_NONE, STOP_SOFT, STOP_HARD };
 /* Bits of replica.kick: why a runtime wait returns. */
 enum kick {
 	KICK_STOP = 1, /* PC_STOPPED */
-	KICK_SWAP = 2  /* PC_AGAIN, in sources */
+	KICK_SWAP = 2, /* PC_AGAIN, in sources */
+	KICK_WATCH = 4 /* likewise: a copy of its state is wanted */
 };
 
 struct replica {

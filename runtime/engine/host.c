@@ -148,6 +148,16 @@ static bool may_block(const struct replica *r)
 	return r->stage->plan->own_thread && r->reading == 0;
 }
 
+/* Why a runtime wait returns before its time. */
+static int kicked(struct replica *r, uint32_t kick)
+{
+	if (kick & KICK_STOP)
+		return PC_STOPPED;
+	/* relaxed: only this thread waits on it, and what is asked for is not told by it */
+	atomic_fetch_and_explicit(&r->kick, ~(uint32_t)KICK_WATCH, memory_order_relaxed);
+	return PC_AGAIN;
+}
+
 static int sleep_ns(struct pc_stage *st, int64_t ns)
 {
 	struct replica *r = replica_of(st);
@@ -170,10 +180,10 @@ static int sleep_ns(struct pc_stage *st, int64_t ns)
 		}
 		if (clock_now_ns() >= until)
 			break;
-		if (kick & KICK_SWAP) {
+		if (kick & (KICK_SWAP | KICK_WATCH)) {
 			r->swap.sleep_until_ns = until;
 			r->swap.sleep_ns = ns;
-			rc = PC_AGAIN;
+			rc = kicked(r, kick);
 			break;
 		}
 		futex_wait(&r->kick, kick, until);
@@ -209,7 +219,7 @@ static int wait_fd(struct pc_stage *st, int fd, unsigned events, int64_t timeout
 		int n;
 
 		if (kick)
-			return kick & KICK_STOP ? PC_STOPPED : PC_AGAIN;
+			return kicked(r, kick);
 		if (until != INT64_MAX) {
 			int64_t ns = until - clock_now_ns();
 

@@ -208,7 +208,8 @@ static int call(struct replica *r, struct item *item)
 	                           : desc->process(&r->pub, r->state, pub);
 }
 
-/* While a build is on probation (swap-probation.c) each item is done so that it can be undone. */
+/* While a build is on probation (swap-probation.c) each item is done so that it can be undone;
+ * while what it does is recorded (swap-record.c), so that it can be noted. */
 static void on_trial(struct replica *r, struct input *in, struct item *item)
 {
 	unsigned tries = 0;
@@ -216,7 +217,11 @@ static void on_trial(struct replica *r, struct input *in, struct item *item)
 
 	do {
 		swap_before_item(r);
+		if (r->swap.record)
+			swap_record_item(r, in, item);
 		rc = call(r, item);
+		if (r->swap.record)
+			swap_record_result(r, rc);
 	} while ((rc < 0 || !swap_item_passed(r)) && !item_failed(r, in, item, rc, &tries));
 	if (rc >= 0)
 		item_finished(r, in, item);
@@ -231,7 +236,8 @@ void process_items(struct replica *r, struct input *in, struct item **items, siz
 	count_add(&in->taken, n);
 	r->pub.in_port = swap_in_port(r, (uint32_t)(in - r->inputs));
 	doing_set(r, DOING_CALLBACK);
-	while (i < n && r->probation > 0 && r->phase != PHASE_LAST && !stopped_hard(r))
+	while (i < n && (r->probation > 0 || r->swap.record) && r->phase != PHASE_LAST &&
+	       !stopped_hard(r))
 		on_trial(r, in, items[i++]);
 	if (i > 0 && (r->phase == PHASE_LAST || stopped_hard(r)))
 		items_abandoned(r, in, items + i, n - i);

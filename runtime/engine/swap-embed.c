@@ -26,8 +26,9 @@ static bool find_stage(const struct engine *e, const char *name, uint32_t *ret)
 
 static int swap_one(struct pc_graph *graph, const char *stage, const char *file,
                     const struct pc_swap_options *o, struct swap_report *report,
-                    struct pc_error **err)
+                    char **ret_probe, struct pc_error **err)
 {
+	struct swap_trial trial = {0};
 	struct engine *e = embed_engine(graph);
 	struct swap_wish wish = {
 		.how = (o->dry_run ? SWAP_DRY_RUN : 0u) | (o->reset_state ? SWAP_RESET : 0u) |
@@ -47,7 +48,11 @@ static int swap_one(struct pc_graph *graph, const char *stage, const char *file,
 		return error_set(err, PC_INVALID,
 		                 o->back ? "back, or to a file? not both"
 		                         : "to what? no file is given");
-	rc = file ? swap_load(&offer, e->stages[index], file, err) : PC_OK;
+	trial.stage = e->stages[index];
+	trial.how = wish.how;
+	rc = file ? swap_load(&offer, e->stages[index], file, o->no_probe ? NULL : &trial, err)
+	          : PC_OK;
+	*ret_probe = trial.words;
 	if (rc) {
 		error_add(err, "stage '%s': refused, the old build keeps running", stage);
 		return rc == PC_NOMEM ? rc : PC_WRONG;
@@ -63,6 +68,7 @@ PC_API int pc_graph_swap(struct pc_graph *graph, const char *stage, const char *
 	struct pc_swap_options own = {.size = sizeof(own)};
 	struct swap_report report = {0};
 	struct pc_swap_report out;
+	char *probe = NULL;
 	int rc;
 
 	if (ret_err)
@@ -70,7 +76,7 @@ PC_API int pc_graph_swap(struct pc_graph *graph, const char *stage, const char *
 	if (options)
 		memcpy(&own, options,
 		       options->size < sizeof(own) ? options->size : sizeof(own));
-	rc = swap_one(graph, stage, file, &own, &report, ret_err);
+	rc = swap_one(graph, stage, file, &own, &report, &probe, ret_err);
 	out = (struct pc_swap_report){.from = report.from,
 	                              .to = report.to,
 	                              .item = report.position,
@@ -78,11 +84,15 @@ PC_API int pc_graph_swap(struct pc_graph *graph, const char *stage, const char *
 	                              .pause_worst_ns = report.pause_worst_ns,
 	                              .took_ns = report.took_ns,
 	                              .text = report.words,
-	                              .unchanged = report.unchanged};
+	                              .unchanged = report.unchanged,
+	                              .probe = probe};
 	if (ret_report)
 		memcpy(ret_report, &out, report_size < sizeof(out) ? report_size : sizeof(out));
-	if (!ret_report || report_size < sizeof(out))
+	/* What the caller's struct has no room for. */
+	if (!ret_report || report_size < offsetof(struct pc_swap_report, probe))
 		free(report.words);
+	if (!ret_report || report_size < sizeof(out))
+		free(probe);
 	return rc;
 }
 

@@ -2,7 +2,8 @@
  *
  * Any thread: the caller's, so that neither a compiler nor a constructor keeps the control thread
  * from its work. The file that a developer builds is never loaded itself, but a private copy of
- * what was checked (loader/copy.h), which stays until the build is unloaded.
+ * what was checked (loader/copy.h), which stays until the build is unloaded; and not before another
+ * process has tried it.
  */
 #include "engine/engine.h"
 
@@ -26,7 +27,7 @@ static unsigned next_number(const struct stage *s)
 }
 
 int swap_load(struct swap_offer *ret, const struct stage *s, const char *file,
-              struct pc_error **err)
+              struct swap_trial *trial, struct pc_error **err)
 {
 	struct loader_plugin *plugin;
 	struct loader_copy copy;
@@ -39,10 +40,12 @@ int swap_load(struct swap_offer *ret, const struct stage *s, const char *file,
 		if (rc)
 			return rc;
 		rc = loader_copy_check(&copy, err);
-		if (rc)
-			loader_copy_drop(&copy);
-		else
+		if (rc == PC_OK && trial)
+			rc = swap_probe(trial, &copy, err);
+		if (rc == PC_OK)
 			rc = loader_copy_open(&plugin, &copy, err);
+		else
+			loader_copy_drop(&copy);
 	}
 	if (rc)
 		return rc;

@@ -21,7 +21,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-static bool is_mapped(uintptr_t word)
+bool swap_is_mapped(uintptr_t word)
 {
 	unsigned char here;
 	uintptr_t page = word & ~(uintptr_t)4095;
@@ -38,7 +38,7 @@ static bool pointers_changed(const char *now, const char *before, size_t size)
 
 		memcpy(&a, before + i, sizeof(a));
 		memcpy(&b, now + i, sizeof(b));
-		if (a != b && (is_mapped(a) || is_mapped(b)))
+		if (a != b && (swap_is_mapped(a) || swap_is_mapped(b)))
 			return true;
 	}
 	return false;

@@ -382,6 +382,7 @@ static void destroy_stage(struct stage *s)
 		free(r->swap.shadow);
 		r->swap.shadow = NULL;
 	}
+	swap_record_destroy(s);
 	free(s->swap.report.words);
 	while (b) {
 		/* relaxed: as above */

@@ -8,6 +8,7 @@
  * The way of a swap
  *   swap-ask.c        any thread: asks, and waits for the answer
  *   swap-load.c       any thread: from a file to something that can be offered to a stage
+ *   swap-probe.c      any thread: the new build is tried in a process of its own (swap-probe.h)
  *   swap-turn.c       control thread: requests in their turn, cuts that are done, late replicas
  *   swap.c            control thread: begins a cut by the version bit, finishes or reverses it
  *   swap-make.c       control thread: makes a cut, and the cut that undoes it
@@ -81,6 +82,7 @@ struct cut;
 struct engine;
 struct input;
 struct item;
+struct record;
 struct replica;
 struct stage;
 
@@ -252,6 +254,7 @@ struct swap_replica {
 	struct replica
 		*shadow; /* [control] the handle for open() and close() of other states */
 	int64_t sleep_until_ns, sleep_ns; /* [replica] a pc_sleep() that a swap cut short */
+	struct record *record;            /* [replica] it notes what it does: swap-record.c */
 };
 
 /* What was decided about a swap, and how it went. */
@@ -265,10 +268,13 @@ struct swap_report {
 };
 
 struct swap_request;
+struct swap_trial;
 
 /* In struct stage. [control] but where it says otherwise. */
 struct swap_stage {
 	_Atomic(struct cut *) target;   /* [any] what replicas shall pass; NULL: nothing yet */
+	_Atomic uint32_t watch;         /* [any] enum watch of swap-record.c; 0: nobody asks */
+	struct record *record;          /* whose it is says `watch` */
 	_Atomic(struct build *) builds; /* [any] inside RCU sections; the newest first */
 	struct build first;
 	struct build *current;  /* of the last cut */
@@ -313,7 +319,8 @@ struct swap_engine {
 	size_t n_texts;
 	struct tomb tombs[SWAP_TOMBS]; /* [control] */
 	unsigned next_tomb;
-	uint32_t unloaded; /* [control] */
+	uint32_t unloaded;           /* [control] */
+	_Atomic bool no_helper_said; /* [any] */
 };
 
 struct swap_wish {
@@ -349,12 +356,30 @@ void swap_offer_drop(struct swap_offer *offer);
 void swap_answer(struct engine *e, struct swap_request *request, int result,
                  struct pc_error *error, const struct swap_report *report);
 
-/* swap-load.c. PC_OK; PC_WRONG: refused, with the cause; PC_ERROR: not there; PC_NOMEM. [any] */
+/* swap-load.c. PC_OK; PC_WRONG: refused, with the cause; PC_ERROR: not there; PC_NOMEM. [any]
+ * Tried before it is loaded, unless `trial` is NULL. */
 int swap_load(struct swap_offer *ret, const struct stage *s, const char *file,
-              struct pc_error **err);
+              struct swap_trial *trial, struct pc_error **err);
 /* What its author should know of a build that has come: what keeps it loaded, and what the one
  * before it did not have. " | " stands before each. [control] */
 void swap_findings(const struct build *from, const struct build *to, struct buf *words);
+
+/* swap-probe.c. The copy has been checked. Blocks for some milliseconds, at most some seconds.
+ * PC_OK: it may be loaded, also when the helper could not be run, which `words` say; PC_WRONG:
+ * refused, with the cause; PC_NOMEM. [any] */
+struct swap_trial {
+	struct stage *stage;
+	unsigned how;
+	char *words; /* what was tried, one line; malloc'd, may be NULL */
+};
+int swap_probe(struct swap_trial *trial, const struct loader_copy *copy, struct pc_error **err);
+
+/* swap-record.c, [replica] */
+void swap_watch(struct replica *r);
+void swap_record_item(struct replica *r, const struct input *in, const struct item *item);
+void swap_record_result(struct replica *r, int result);
+void swap_record_give(struct replica *r);
+void swap_record_destroy(struct stage *s); /* after the end */
 
 /* swap-embed.c, [any] */
 void swap_stage_row(const struct stage *s, struct pc_stage_row *row);
@@ -413,7 +438,8 @@ void swap_pass(struct replica *r, struct cut *cut);
 void swap_tell(struct replica *r);
 void swap_go_back(struct replica *r);
 
-/* swap-probation.c, [replica] */
+/* swap-probation.c, [replica]; swap_is_mapped: [any] whether something is mapped there */
+bool swap_is_mapped(uintptr_t word);
 void swap_before_item(struct replica *r);
 bool swap_item_passed(struct replica *r);             /* false: it must be done again */
 bool swap_item_failed(struct replica *r, int result); /* true: do it again, on the old build */
