@@ -13,7 +13,7 @@
 
 /* How it goes wrong, wherever that is. */
 static volatile int *nowhere;
-static volatile int zero;
+__attribute__((unused)) static volatile int zero;
 
 __attribute__((unused)) static int crash(int n)
 {
