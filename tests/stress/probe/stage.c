@@ -118,7 +118,7 @@ static int (*resolve(void))(void)
 
 int chosen(void);
 int chosen(void) __attribute__((ifunc("resolve")));
-int (*volatile chosen_at)(void) = chosen;
+__attribute__((used)) static int (*volatile chosen_at)(void) = chosen;
 #endif
 
 __attribute__((unused)) static void *wait_for_ever(void *unused)
