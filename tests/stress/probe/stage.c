@@ -106,12 +106,12 @@ __attribute__((destructor)) static void destructor(void)
 	crash(1);
 }
 #elif defined(PROBE_IFUNC)
-static int plain(void)
+__attribute__((used)) static int plain(void)
 {
 	return 1;
 }
 
-static int (*resolve(void))(void)
+__attribute__((used)) static int (*resolve(void))(void)
 {
 	return crash(1) ? plain : NULL;
 }
