@@ -1,0 +1,297 @@
+#!/bin/sh
+# test-watch.sh: pcrun --watch: what compilers, linkers, editors and accidents do to files of a running graph.
+. "${SOURCE:?run me with meson test}/tests/lib.sh"
+
+# until COMMAND...: wait until it succeeds; in vain when the graph is not there any more.
+wait_until() {
+	tries=0
+	until "$@" || [ $tries -gt "${WAIT_TRIES:-1200}" ] || ! kill -0 "$pid" 2>/dev/null; do
+		sleep 0.05
+		tries=$((tries + 1))
+	done
+}
+until_line() {
+	wait_until grep -Eqs -e "$2" "$1"
+}
+# lines FILE PATTERN: how many there are.
+lines() {
+	grep -Ec -e "$2" "$1"
+}
+# more THAN PATTERN: there are more such lines in err.
+more() {
+	[ "$(lines err "$2")" -gt "$1" ]
+}
+# stage WORD [EXPRESSION]: a stage that emits WORD for each item.
+stage() {
+	word="\"$1\""
+	cat <<END
+#include <pcrun/stage.h>
+struct say { uint64_t n; };
+static int process(struct pc_stage *st, void *state, struct pc_item *item)
+{
+	struct say *s = state;
+	(void)item;
+	s->n++;
+	return ${2:-pc_emit_copy(st, 0, $word, sizeof($word) - 1)};
+}
+static const struct pc_port in[] = {{"in", "*", 0, "any"}};
+static const struct pc_port out[] = {{"out", "text/line", 0, "a word"}};
+PC_STAGE(.name = "say", .doc = "say a word", PC_INPUTS(in), PC_OUTPUTS(out), PC_STATE(struct say),
+	.process = process);
+END
+}
+# link WORD TO: a shared object.
+link() {
+	stage "$1" >"$1.c"
+	gcc -O1 -fPIC -shared -fvisibility=hidden -I"$PCRUN_INCLUDE_DIR" "$1.c" -o "$2"
+}
+# start WORDS...: a graph in the background that is watched; $pid, out, err.
+start() {
+	rm -f out err
+	"$PCRUN" --watch "$@" >out 2>err &
+	pid=$!
+	until_line out .
+	until_line err watching
+}
+stop() {
+	kill -INT "$pid"
+	wait "$pid"
+	is "$1: the graph ends as ever" $? 130
+}
+# live WHAT WORD: the words of that build come out, and the terminal was told of a new one.
+seen=0
+live() {
+	until_line out "^$2\$"
+	wait_until more "$seen" 'live at item'
+	has "$1" out "^$2\$"
+	seen=$(lines err 'live at item')
+}
+# settled: nothing that was done so far is still on its way: a build that is made after it is live.
+settle() {
+	settled=$((settled + 1))
+	"$@" "settled$settled"
+	live "after it: settled $settled" "settled$settled"
+}
+settled=0
+
+# --------------------------------------------------------------------------- a source
+stage one >say.c
+echo 'gen(rate=200) -> ./say.c -> print' >source.txt
+start source.txt
+has 'what is watched is said' err '^pcrun: watching source\.txt, .*\./say\.c'
+to_source() {
+	stage "$1" >say.c
+}
+to_source two
+live 'a source is saved' two
+has 'one line tells of it' err '^[0-9:]{8}\.[0-9]{3}  say  v1 -> v2 live at item [0-9 ]+ \| state: adopted as it lies \| pause [0-9.]+ .s'
+stage bad 'nothing' >say.c
+until_line err "error: .*nothing"
+has 'a source that does not compile' err "^[0-9:.]+  say  REFUSED, v2 keeps running: \./say\.c does not compile:\$"
+has 'the diagnostics of the compiler' err '^\./say\.c:[0-9]+:[0-9]+: error: '
+stage bad 'nothing' >other.c
+cp other.c say.c
+sleep 0.2 # the test could not fail if all were one change
+touch say.c
+sleep 0.2
+settle to_source
+is 'a bad source is not tried again until it changes' "$(lines err REFUSED)" 1
+before=$(lines err .)
+touch say.c
+sleep 0.2
+cp -p say.c copy.c
+mv copy.c say.c
+sleep 0.2
+settle to_source
+is 'touched only: nothing happens' "$(lines err .)" $((before + 1))
+# As vim writes: a name to try, the old file aside, a new one in its place.
+: >./4913
+rm ./4913
+mv say.c say.c~
+stage vim >say.c
+rm say.c~
+live 'an editor that moves the old file away' vim
+# As others do: a whole new one beside it, moved over it.
+stage emacs >'.#say.c.new'
+mv '.#say.c.new' say.c
+live 'an editor that moves a new file in' emacs
+{ stage emacs; echo '/* a comment at the end */'; } >say.c
+until_line err 'say\.c has the code that runs already'
+has 'a comment changes no code' err '  say  \./say\.c has the code that runs already, nothing was changed$'
+# A header beside it.
+echo '#define WORD "header1"' >word.h
+{ echo '#include "word.h"'; stage x 'pc_emit_copy(st, 0, WORD, sizeof(WORD) - 1)'; } >say.c
+live 'a source with a header' header1
+echo '#define WORD "header2"' >word.h
+live 'a header is saved' header2
+rm say.c
+until_line err 'say\.c is gone'
+has 'a source that is gone is a note' err '  say  \./say\.c is gone, v[0-9]+ keeps running$'
+to_source again
+live 'and comes back' again
+# A burst: the last one counts.
+n=0
+while [ $n -lt 20 ]; do
+	n=$((n + 1))
+	stage burst$n >say.c
+	sleep 0.05
+done
+live 'twenty builds in a second: the last is live' burst20
+has_not 'the burst: nothing went wrong' err 'REFUSED.*burst|ROLLED'
+is 'the burst: nothing older comes after it' "$(tail -n 1 out)" burst20
+stop 'a source'
+
+# --------------------------------------------------------------------- shared objects
+mkdir real
+ln -s real plug
+link so1 plug/say.so
+cat >object.txt <<'END'
+gen(rate=200) -> plug/say.so -> print
+END
+seen=0
+start object.txt
+to_object() {
+	link "$1" plug/say.so
+}
+to_object gcc
+live 'a linker' gcc
+link cp new.so
+cp new.so plug/say.so
+live 'cp' cp
+link mv new.so
+mv new.so plug/say.so
+live 'mv' mv
+link install new.so
+install new.so plug/say.so
+live 'install' install
+before=$(lines err .)
+link stripped plug/say.so
+strip plug/say.so
+live 'a linker, and strip behind it' stripped
+strip -g plug/say.so
+objcopy --remove-section=.comment plug/say.so 2>/dev/null
+touch plug/say.so
+sleep 0.2
+settle to_object
+is 'strip, objcopy, touch: no swap, and nothing is said' "$(lines err .)" $((before + 2))
+gcc -shared -o plug/say.so settled$settled.o -lnosuchlibrary 2>/dev/null
+rm -f plug/say.so
+until_line err 'say\.so is gone'
+has 'a link that fails is a note' err '  say  plug/say\.so is gone, v[0-9]+ keeps running$'
+settle to_object
+# A writer that takes its time, and one that dies.
+link slow new.so
+{
+	head -c 4000 new.so
+	sleep 0.3
+	tail -c +4001 new.so | head -c 4000
+	sleep 0.3
+	tail -c +8001 new.so
+} >plug/say.so
+live 'a writer that takes its time' slow
+refused=$(lines err REFUSED)
+link part new.so
+head -c 5000 new.so >plug/say.so
+until_line err 'incomplete'
+has 'a writer that died' err '  say  plug/say\.so is incomplete, v[0-9]+ keeps running$'
+is 'what is incomplete is not refused' "$(lines err REFUSED)" "$refused"
+settle to_object
+# What is no plugin at all: each said once, and the old one runs on.
+wrong() {
+	before=$(lines err REFUSED)
+	wait_until more "$before" REFUSED
+	is "$1: refused" "$(lines err REFUSED)" $((before + 1))
+}
+rm plug/say.so
+{ echo 'this is a text'; seq 1000; } >text
+mv text plug/say.so & wrong 'a text'
+{ rm plug/say.so; mkdir plug/say.so; } & wrong 'a directory'
+{ rmdir plug/say.so; mkfifo plug/say.so; } & wrong 'a named pipe'
+rm plug/say.so
+settle to_object
+: >empty
+mv empty plug/say.so
+sleep 0.1
+ln -s nowhere dangling
+mv dangling plug/say.so
+sleep 0.1
+settle to_object
+# Another word for the same directory; a link that is turned; a directory that is made again.
+mkdir other
+link turned other/say.so
+ln -s other plug.new
+mv -T plug.new plug
+live 'a link to a directory is turned' turned
+rm -r other
+until_line err 'say\.so is gone, v'
+mkdir other
+link remade other/say.so
+live 'a directory is removed and made again' remade
+ln -sf "$work/real/say.so" other/say.so
+live 'the file becomes a link' settled$settled
+link behind real/say.so
+live 'the file behind the link changes' behind
+stop 'shared objects'
+
+# ------------------------------------------------------------------------ the rest
+# One file for two stages.
+stage a1 >say.c
+cat >twice.txt <<'END'
+stage left = ./say.c
+stage right = ./say.c
+gen(rate=200) -> left, right -> print
+END
+start twice.txt
+stage a2 >say.c
+until_line err 'left  v1 -> v2 live'
+until_line err 'right  v1 -> v2 live'
+has 'one file, two stages: the first' err '  left  v1 -> v2 live'
+has 'one file, two stages: the second' err '  right  v1 -> v2 live'
+stop 'twice'
+
+# For scripts.
+stage a1 >say.c
+rm -f out err
+"$PCRUN" --watch --json source.txt >out 2>err &
+pid=$!
+until_line out a1
+until [ -S "$XDG_RUNTIME_DIR/pcrun/source-$pid.sock" ]; do sleep 0.02; done
+stage a2 >say.c
+until_line err live
+stage bad 'nothing' >say.c
+until_line err refused
+kill -TERM "$pid"
+wait "$pid"
+has '--json: live' err '^\{"event":"live","time":[0-9]+\.[0-9]{6},"stage":"say","from":1,"to":2,"item":[0-9]+,'
+has '--json: refused' err '^\{"event":"refused",.*"from":2,"reason":"\./say\.c does not compile:'
+has '--json: the ledger at the end' err '^\{"status":143,"queues":'
+
+# A failure on probation, and the same build again.
+stage a1 >say.c
+start source.txt
+seen=0
+stage bomb 'pc_fail(st, "it went off")' >say.c
+until_line err 'ROLLED BACK'
+has 'a build that fails on its first items' err '  say  v2 ROLLED BACK, v1 runs again from item [0-9 ]+: it went off$'
+touch say.c
+sleep 0.2
+settle to_source
+is 'is not tried again' "$(lines err 'ROLLED BACK')" 1
+stop 'probation'
+
+# A graph that ends by itself ends the watch, with the status that it would have without.
+stage a1 >say.c
+run pcrun --watch -e 'gen(count=5) -> ./say.c -> print'
+is 'the end of the graph is the end' $status 0
+same_text 'its output' out 'a1
+a1
+a1
+a1
+a1'
+stage bomb 'pc_fail(st, "it went off")' >say.c
+run pcrun --watch -e 'gen(count=5) -> ./say.c -> print'
+is 'a failure is a failure' $status 1
+stage bad nothing >say.c
+run pcrun --watch source.txt
+is 'the first build must be a good one' $status 78
+done_testing
