@@ -155,6 +155,38 @@ PC_API const char *pc_graph_file(struct pc_graph *graph, size_t index);
  * [any] */
 PC_API char *pc_graph_explain(struct pc_graph *graph);
 
+/* ------------------------------------------------------------------ stages that give up --- */
+
+/** For programs that have taken over abort(), exit(), __assert_fail() and the like, as the pcrun
+ * command has: make of such a call, when it is a stage's, a failure of that stage instead of the
+ * end of the process. In a stage's callback on this thread this does not return: it leaves the
+ * callback by a jump, and the callback has failed with the reason given, as if it had returned
+ * pc_fail(): its output is discarded and `on_error` decides; on probation the old build takes the
+ * item. In all other cases it returns false and the real function is to be called: on threads that
+ * a stage has made, in child processes, in the runtime.
+ *
+ * No destructor runs and nothing is given back: mutexes, memory and files that the stage's frames
+ * held stay held. Not from a signal handler: after a real crash nothing can be relied on.
+ * @what   what happened, "abort() was called" say; copied.
+ * @file   where, with @line; NULL: not known, then
+ * @caller is the return address of the call, by which file and function are named; may be NULL.
+ * [any] Since 1.0. */
+PC_API bool pc_stage_died(const char *what, const char *file, unsigned line,
+                          const void *caller);
+
+/** What the calling thread was at, for a handler of SIGSEGV, SIGBUS, SIGILL, SIGFPE or SIGABRT:
+ * stage, build, replica, callback and item; which address could not be used, and what it belongs
+ * to; the function and the file that the code is of. Async-signal-safe. Install the handler with
+ * SA_SIGINFO | SA_ONSTACK: the runtime's threads have an alternate stack, so that a stack overflow
+ * can be told as well. Then let the process end (restore SIG_DFL and return): there is no way back
+ * from a crash.
+ * @buffer  gets lines, each ended by \n; no NUL at the end. 2000 bytes do.
+ * @room    its size, bytes; what does not fit is cut off.
+ * @signal, @info (siginfo_t), @context (ucontext_t): the handler's.
+ * @return  bytes written. [any] Since 1.0. */
+PC_API size_t pc_crash_text(char *buffer, size_t room, int signal, const void *info,
+                            const void *context);
+
 /* ---------------------------------------------------------------------------- reporting --- */
 
 /** A row of the ledger: what became of the items put into one queue.

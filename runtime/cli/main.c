@@ -1,5 +1,7 @@
 /* cli/main.c: the pcrun command begins and ends here; what it does stands in a file per word. */
 #include "cli/cli.h"
+#include "cli/crash.h"
+#include "cli/interpose.h"
 #include "cli/say.h"
 
 #include <stdio.h>
@@ -20,7 +22,9 @@ int main(int argc, char **argv)
 	struct args args;
 	int status = STATUS_USAGE;
 
+	interpose_init();
 	say_init();
+	crash_init();
 	if (argc < 2)
 		help_usage();
 	else if (args_parse(&args, argc, argv))

@@ -61,7 +61,7 @@ static void write_bytes(const char *bytes, size_t size)
 	}
 }
 
-static void write_all(const char *bytes, size_t size)
+void say_bytes(const char *bytes, size_t size)
 {
 	/* relaxed: two threads that both clear an empty line do no harm */
 	if (atomic_exchange_explicit(&status_shown, false, memory_order_relaxed))
@@ -74,7 +74,7 @@ void say_status(const char *line)
 	char text[512];
 	int n = snprintf(text, sizeof(text), CLEAR "%s", line ? line : "");
 
-	/* relaxed, both: see write_all() */
+	/* relaxed, both: see say_bytes() */
 	if (!line && !atomic_load_explicit(&status_shown, memory_order_relaxed))
 		return;
 	write_bytes(text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
@@ -88,7 +88,7 @@ bool say_text_open(struct say_text *text)
 	*text = (struct say_text){0};
 	text->stream = open_memstream(&text->bytes, &text->size);
 	if (!text->stream)
-		write_all(nomem, sizeof(nomem) - 1);
+		say_bytes(nomem, sizeof(nomem) - 1);
 	return text->stream != NULL;
 }
 
@@ -97,14 +97,14 @@ bool say_text_end(struct say_text *text)
 	bool ok = fclose(text->stream) == 0;
 
 	if (!ok)
-		write_all(nomem, sizeof(nomem) - 1);
+		say_bytes(nomem, sizeof(nomem) - 1);
 	return ok;
 }
 
 void say_text_close(struct say_text *text)
 {
 	if (fclose(text->stream) == 0)
-		write_all(text->bytes, text->size);
+		say_bytes(text->bytes, text->size);
 	free(text->bytes);
 }
 
@@ -170,7 +170,7 @@ void say_lines(const char *lines)
 	struct say_text text;
 
 	if (!colours) {
-		write_all(lines, strlen(lines));
+		say_bytes(lines, strlen(lines));
 		return;
 	}
 	if (!say_text_open(&text))
@@ -280,7 +280,7 @@ int say_fini(int status)
 			say("can't write to standard output");
 		status = STATUS_FAILED;
 	}
-	/* All threads have ended: see write_all(). */
+	/* All threads have ended: see say_bytes(). */
 	if (status == STATUS_OK && atomic_load_explicit(&lost, memory_order_relaxed))
 		status = STATUS_FAILED;
 	return status;

@@ -27,6 +27,9 @@ bool say_is_diagnostic(const char *text);
 /* pc_log_fn */
 void say_log(void *user, int level, const char *stage, const char *text);
 
+/* Ready bytes, from a signal handler too: the status line is cleared first. */
+void say_bytes(const char *bytes, size_t size);
+
 /* A line that stays the last on the terminal until it is replaced, or NULL: gone. Whatever else is
  * said clears it first; the next call brings it back. Main thread. */
 void say_status(const char *line);

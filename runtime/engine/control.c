@@ -244,11 +244,14 @@ static void on_async(uv_async_t *async)
 static void *control_main(void *arg)
 {
 	struct engine *e = arg;
+	struct crash_stack stack;
 
+	crash_stack_begin(&stack);
 	item_cache_set_current(&e->control_cache);
 	join_begin(e);
 	control_nudge(e);
 	uv_run(&e->loop, UV_RUN_DEFAULT);
+	crash_stack_end(&stack);
 	return NULL;
 }
 

@@ -392,6 +392,7 @@ int engine_create(struct engine **ret, const struct plan *plan,
 	if (!e)
 		return nomem(err);
 	e->plan = plan;
+	e->pid = getpid();
 	e->ended_fd = -1;
 	e->drain_ns = options->drain_ns > 0 ? options->drain_ns : 10 * PC_SEC;
 	e->grace_ns = options->grace_ns > 0 ? options->grace_ns : 2 * PC_SEC;
@@ -424,6 +425,7 @@ int engine_create(struct engine **ret, const struct plan *plan,
 	rc = rc ? rc : create_pool(e, options->workers ? options->workers : cores());
 	if (rc)
 		goto fail;
+	crash_watch(e, true);
 	*ret = e;
 	return PC_OK;
 fail:
@@ -476,6 +478,7 @@ void engine_destroy(struct engine *e)
 		pthread_join(e->thread, NULL);
 	if (e->stuck)
 		return; /* abandoned threads may still look: the memory stays until the process ends */
+	crash_watch(e, false);
 	if (e->loop_ready)
 		uv_loop_close(&e->loop);
 	item_cache_set_current(&e->control_cache);

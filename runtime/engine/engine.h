@@ -14,6 +14,7 @@
 #include "base/item.h"
 #include "engine/by.h"
 #include "engine/fault.h"
+#include "engine/guard.h"
 #include "engine/swap.h"
 #include "plan/plan.h"
 #include "queue/queue.h"
@@ -23,6 +24,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/types.h>
 #include <uv.h>
 
 #define ENGINE_BATCH     256           /* items that one activation takes at most */
@@ -185,7 +187,8 @@ struct replica {
 	bool passed;          /* [replica] and it passed it on */
 	struct item **batch;  /* [replica] in process_batch: the items, and how many are done */
 	size_t batch_done, batch_n;
-	struct input *batch_input;
+	unsigned tries; /* [replica] how often the item of this number has failed: */
+	uint64_t tried;
 	char *fail_text; /* [replica] from pc_fail */
 
 	struct pc_shared *touched; /* [replica] shared state with updates not yet published */
@@ -324,6 +327,7 @@ struct pool {
 
 struct engine {
 	const struct plan *plan;
+	pid_t pid; /* [start] a child process of a stage's has another */
 	struct item_pool *items;
 	struct arena arena;    /* [start, control] stages, replicas, places: until the end */
 	struct stage **stages; /* as in the plan */
@@ -534,6 +538,15 @@ void explain(struct engine *e, struct buf *out);
 void ledger_settle(struct engine *e); /* empties the queues; engine_fail() when it is out */
 void ledger_row(const struct place *p, struct pc_queue_row *ret);
 
+/* crash.c */
+struct crash_stack {
+	void *memory;
+	size_t size;
+};
+void crash_stack_begin(struct crash_stack *s); /* on each thread that calls stages */
+void crash_stack_end(struct crash_stack *s);
+void crash_watch(struct engine *e, bool on); /* [any] its tombstones may be asked for */
+
 /* scratch.c */
 void scratch_init(struct scratch *s, struct item_pool *items);
 void scratch_fini(struct scratch *s);
@@ -582,6 +595,13 @@ static inline void swap_taken(struct replica *r, struct input *in, unsigned vers
 
 	if (cut != r->swap.cut && !LEFT_OUT(FAULT_BIT))
 		swap_pass(r, cut);
+}
+
+/* Of the item at hand, counted from 1. */
+static inline uint64_t input_item_number(const struct input *in)
+{
+	return count_read(&in->done) + count_read(&in->dead) + count_read(&in->abandoned) +
+	       in->undone + 1;
 }
 
 static inline struct replica *replica_of(struct pc_stage *st)

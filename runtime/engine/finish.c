@@ -19,7 +19,9 @@ static void close_replica(struct replica *r)
 	r->opened = false;
 	r->cache = &r->engine->control_cache;
 	r->scratch = NULL;
-	rc = r->build->desc->close ? r->build->desc->close(&r->pub, r->state) : PC_OK;
+	rc = r->build->desc->close
+	             ? guard_call(r, r->build, "close", r->build->desc->close, r->state)
+	             : PC_OK;
 	if (state_leave(r))
 		rc = PC_ERROR;
 	if (rc < 0)

@@ -54,9 +54,11 @@ static void *own_main(void *arg)
 {
 	struct replica *r = arg;
 	struct section *section = r->stage->section;
+	struct crash_stack stack;
 	struct scratch scratch;
 	enum act act;
 
+	crash_stack_begin(&stack);
 	scratch_init(&scratch, r->engine->items);
 	item_cache_set_current(&scratch.cache);
 	do {
@@ -73,6 +75,7 @@ static void *own_main(void *arg)
 		}
 		task_settle(r, act);
 	} while (act != ACT_ENDED);
+	crash_stack_end(&stack);
 	return NULL;
 }
 

@@ -3,6 +3,10 @@
  * Called by activate.c on the thread that runs the replica. An item counts as done when its
  * callback has returned and its output has been published; here it is only noted (`undone`), and
  * activate.c commits after the flush. A failed item's output is cut off at the mark.
+ *
+ * A callback may be left by a jump (guard.h): then it has failed like one that returned an error,
+ * and the rest of the items goes on. How far it has come the counters of the input tell, since no
+ * variable of the functions that are left can.
  */
 #include "engine/engine.h"
 
@@ -48,13 +52,25 @@ static void items_abandoned(struct replica *r, struct input *in, struct item **i
 	place_done(in->place, n);
 }
 
-/* True: the item has been dealt with and the next may come. */
-static bool item_failed(struct replica *r, struct input *in, struct item *item, int rc,
-                        unsigned *tries)
+/* How many of the batch are over, one way or the other. */
+static size_t dealt_with(const struct guard *guard)
+{
+	return (size_t)(input_item_number(guard->input) - guard->first);
+}
+
+static bool may_try_again(struct replica *r, uint64_t number)
+{
+	if (r->tried != number)
+		r->tries = 0;
+	r->tried = number;
+	return r->tries++ < r->stage->plan->retries;
+}
+
+/* What becomes of an item that failed. True: it has been dealt with. */
+static bool decide(struct replica *r, struct input *in, struct item *item, int rc)
 {
 	const struct plan_stage *plan = r->stage->plan;
-	uint64_t number = count_read(&in->done) + count_read(&in->dead) +
-	                  count_read(&in->abandoned) + in->undone + 1;
+	uint64_t number = input_item_number(in);
 
 	output_discard(r);
 	if (r->probation > 0 && swap_item_failed(r, rc)) {
@@ -84,7 +100,7 @@ static bool item_failed(struct replica *r, struct input *in, struct item *item, 
 		item_dead(r, in, item);
 		return true;
 	case PLAN_RETRY:
-		if ((*tries)++ < plan->retries) {
+		if (may_try_again(r, number)) {
 			count_add(&r->retried, 1);
 			forget_fail_text(r);
 			return false;
@@ -100,6 +116,17 @@ static bool item_failed(struct replica *r, struct input *in, struct item *item, 
 	return true;
 }
 
+/* True: the item has been dealt with and the next may come. */
+static bool item_failed(struct replica *r, struct guard *guard, struct item *item, int rc)
+{
+	bool open = guard->open, dealt;
+
+	guard->open = false; /* the user's log is called */
+	dealt = decide(r, guard->input, item, rc);
+	guard->open = open;
+	return dealt;
+}
+
 static bool stopped_hard(const struct replica *r)
 {
 	/* relaxed: a late look only means one more item */
@@ -107,26 +134,27 @@ static bool stopped_hard(const struct replica *r)
 }
 
 /* One item at a time. Publishes on the way when the items turn out to be slow. */
-static void each(struct replica *r, struct input *in, struct item **items, size_t n)
+static void each(struct replica *r, struct guard *guard, struct item **items, size_t n)
 {
 	const struct pc_stage_desc *desc = r->build->desc;
 	int (*process)(struct pc_stage *, void *, struct pc_item *) = desc->process;
+	struct input *in = guard->input;
 	bool own_thread = r->stage->plan->own_thread;
 	/* A batch should last the budget: looking at the clock at its quarters is enough. */
 	size_t stride = own_thread || r->batch_size < 8 ? 1 : r->batch_size / 4;
 	int64_t until = n > 1 ? r->begun_ns + ENGINE_BUDGET_NS : 0;
-	size_t i = 0, look = stride;
+	size_t i = dealt_with(guard), look = i + stride;
 
+	guard->open = true;
 	while (i < n) {
 		struct item *item = items[i++];
-		unsigned tries = 0;
 		int rc;
 
 		do {
 			r->current = item;
 			r->passed = false;
 			rc = process(&r->pub, r->state, &item->pub);
-		} while (rc < 0 && !item_failed(r, in, item, rc, &tries));
+		} while (rc < 0 && !item_failed(r, guard, item, rc));
 		if (rc >= 0)
 			item_finished(r, in, item);
 		if (rc == PC_END)
@@ -145,106 +173,147 @@ static void each(struct replica *r, struct input *in, struct item **items, size_
 			until = clock_now_ns() + ENGINE_BUDGET_NS;
 		}
 	}
+	guard->open = false;
 	items_abandoned(r, in, items + i, n - i);
 }
 
+/* False: nothing more of this batch. */
+static bool batch_returned(struct replica *r, struct guard *guard, struct item **items,
+                           size_t n, int rc)
+{
+	size_t i;
+
+	guard->open = false;
+	guard->input->undone += r->batch_done;
+	r->batch_n = r->batch_done = 0;
+	i = dealt_with(guard);
+	/* What came after the last pc_done() belongs to the batch. */
+	if (rc >= 0)
+		output_mark(r);
+	if (rc == PC_END)
+		r->phase = PHASE_LAST;
+	if (rc == PC_END || (rc >= 0 && i == n))
+		return false;
+	if (rc < 0 && i < n) {
+		r->current = items[i];
+		item_failed(r, guard, items[i], rc);
+	} else if (rc < 0) {
+		engine_fail_replica(r, "a batch", NULL, 0);
+		r->phase = PHASE_LAST;
+	} else {
+		for (; i < n; i++) {
+			r->current = items[i];
+			item_finished(r, guard->input, items[i]);
+		}
+	}
+	return true;
+}
+
 /* The stage's own loop; pc_done() moves batch_done. */
-static void whole(struct replica *r, struct input *in, struct item **items, size_t n)
+static void whole(struct replica *r, struct guard *guard, struct item **items, size_t n)
 {
 	const struct pc_stage_desc *desc = r->build->desc;
-	unsigned tries = 0;
-	size_t i = 0;
+	size_t i = dealt_with(guard);
+	bool more = true;
+	int rc;
 
-	while (i < n && r->phase != PHASE_LAST && !stopped_hard(r)) {
-		size_t before;
-		int rc;
-
+	while (more && i < n && r->phase != PHASE_LAST && !stopped_hard(r)) {
 		r->batch = items + i;
 		r->batch_n = n - i;
 		r->batch_done = 0;
 		r->current = items[i];
 		r->passed = false;
+		guard->open = true;
 		rc = desc->process_batch(&r->pub, r->state, (struct pc_item *const *)r->batch,
 		                         (unsigned)r->batch_n);
-		before = r->batch_done;
-		in->undone += before;
-		i += before;
-		r->batch_n = r->batch_done = 0;
-		if (before > 0)
-			tries = 0;
-		/* What came after the last pc_done() belongs to the batch. */
-		if (rc >= 0)
-			output_mark(r);
-		if (rc == PC_END)
-			r->phase = PHASE_LAST;
-		if (rc == PC_END || (rc >= 0 && i == n))
-			break;
-		if (rc < 0 && i < n) {
-			r->current = items[i];
-			if (item_failed(r, in, items[i], rc, &tries))
-				i++;
-		} else if (rc < 0) {
-			engine_fail_replica(r, "a batch", NULL, 0);
-			r->phase = PHASE_LAST;
-		} else {
-			for (; i < n; i++) {
-				r->current = items[i];
-				item_finished(r, in, items[i]);
-			}
-		}
+		more = batch_returned(r, guard, items, n, rc);
+		i = dealt_with(guard);
 	}
-	items_abandoned(r, in, items + i, n - i);
+	items_abandoned(r, guard->input, items + i, n - i);
 }
 
-static int call(struct replica *r, struct item *item)
+static int call(struct replica *r, struct guard *guard, struct item *item)
 {
 	const struct pc_stage_desc *desc = r->build->desc;
 	struct pc_item *pub = &item->pub;
+	int rc;
 
 	r->current = item;
 	r->passed = false;
+	guard->build = r->build; /* a failed item changes it */
+	guard->open = true;
 	/* pc_done() means nothing for a batch of one: batch_n is 0 */
-	return desc->process_batch ? desc->process_batch(&r->pub, r->state, &pub, 1)
-	                           : desc->process(&r->pub, r->state, pub);
+	rc = desc->process_batch ? desc->process_batch(&r->pub, r->state, &pub, 1)
+	                         : desc->process(&r->pub, r->state, pub);
+	guard->open = false;
+	return rc;
 }
 
 /* While a build is on probation (swap-probation.c) each item is done so that it can be undone;
  * while what it does is recorded (swap-record.c), so that it can be noted. */
-static void on_trial(struct replica *r, struct input *in, struct item *item)
+static void on_trial(struct replica *r, struct guard *guard, struct item *item)
 {
-	unsigned tries = 0;
 	int rc;
 
 	do {
 		swap_before_item(r);
 		if (r->swap.record)
-			swap_record_item(r, in, item);
-		rc = call(r, item);
+			swap_record_item(r, guard->input, item);
+		rc = call(r, guard, item);
 		if (r->swap.record)
 			swap_record_result(r, rc);
-	} while ((rc < 0 || !swap_item_passed(r)) && !item_failed(r, in, item, rc, &tries));
+	} while ((rc < 0 || !swap_item_passed(r)) && !item_failed(r, guard, item, rc));
 	if (rc >= 0)
-		item_finished(r, in, item);
+		item_finished(r, guard->input, item);
 	if (rc == PC_END)
 		r->phase = PHASE_LAST;
 }
 
+static void process_rest(struct replica *r, struct guard *guard, struct item **items, size_t n)
+{
+	size_t i = dealt_with(guard);
+
+	while (i < n && (r->probation > 0 || r->swap.record) && r->phase != PHASE_LAST &&
+	       !stopped_hard(r))
+		on_trial(r, guard, items[i++]);
+	guard->build = r->build;
+	guard->callback = r->build->desc->process_batch ? "process_batch" : "process";
+	if (i > 0 && (r->phase == PHASE_LAST || stopped_hard(r)))
+		items_abandoned(r, guard->input, items + i, n - i);
+	else if (r->build->desc->process_batch)
+		whole(r, guard, items, n);
+	else
+		each(r, guard, items, n);
+}
+
+/* The callback has been left in the middle of an item. */
+static void process_left(struct replica *r, struct guard *guard, struct item **items, size_t n)
+{
+	int rc = guard_failed(guard);
+
+	if (r->batch_n == 0 && r->swap.record)
+		swap_record_result(r, rc);
+	if (r->batch_n > 0)
+		batch_returned(r, guard, items, n, rc);
+	else
+		item_failed(r, guard, items[dealt_with(guard)], rc);
+}
+
 void process_items(struct replica *r, struct input *in, struct item **items, size_t n)
 {
-	size_t i = 0;
+	struct guard guard;
 
 	count_add(&in->taken, n);
 	r->pub.in_port = swap_in_port(r, (uint32_t)(in - r->inputs));
 	doing_set(r, DOING_CALLBACK);
-	while (i < n && (r->probation > 0 || r->swap.record) && r->phase != PHASE_LAST &&
-	       !stopped_hard(r))
-		on_trial(r, in, items[i++]);
-	if (i > 0 && (r->phase == PHASE_LAST || stopped_hard(r)))
-		items_abandoned(r, in, items + i, n - i);
-	else if (r->build->desc->process_batch)
-		whole(r, in, items + i, n - i);
-	else
-		each(r, in, items + i, n - i);
+	guard_begin(&guard, r, r->build,
+	            r->build->desc->process_batch ? "process_batch" : "process");
+	guard.input = in;
+	guard.first = input_item_number(in);
+	if (GUARD_LEFT(&guard))
+		process_left(r, &guard, items, n);
+	process_rest(r, &guard, items, n);
+	guard_end(&guard);
 	r->current = NULL;
 	r->passed = false;
 }
@@ -268,13 +337,30 @@ static bool undone(struct replica *r, int rc)
 	return swap_item_failed(r, rc);
 }
 
-void process_produce(struct replica *r, size_t room, int64_t until_ns)
+/* True: it has been undone, and produce() is to be called again. */
+static bool produce_failed(struct replica *r, struct guard *guard, int rc)
 {
-	size_t limit = room < ENGINE_BATCH ? room : ENGINE_BATCH;
+	guard->open = false;
+	if (r->probation > 0 && undone(r, rc)) {
+		guard->build = r->build;
+		return true;
+	}
+	if (rc >= 0)
+		return false;
+	output_discard(r);
+	count_add(&r->failed, 1);
+	/* The runtime itself said "stopped" and the stage passed it on. */
+	if (rc != PC_STOPPED || !pc_stopping(&r->pub))
+		engine_fail_replica(r, "producing", NULL, 0);
+	forget_fail_text(r);
+	r->phase = PHASE_LAST;
+	return false;
+}
+
+static void produce_on(struct replica *r, struct guard *guard, size_t limit, int64_t until_ns)
+{
 	int rc;
 
-	doing_set(r, DOING_CALLBACK);
-	r->pub.batch_hint = (uint32_t)limit;
 	do {
 		size_t before = emitted(r);
 
@@ -283,19 +369,12 @@ void process_produce(struct replica *r, size_t room, int64_t until_ns)
 		r->wake_fd = -1;
 		if (r->probation > 0)
 			swap_before_item(r);
+		guard->open = true;
 		rc = r->build->desc->produce(&r->pub, r->state);
-		if (r->probation > 0 && undone(r, rc))
+		if ((rc < 0 || r->probation > 0) && produce_failed(r, guard, rc))
 			continue;
-		if (rc < 0) {
-			output_discard(r);
-			count_add(&r->failed, 1);
-			/* The runtime itself said "stopped" and the stage passed it on. */
-			if (rc != PC_STOPPED || !pc_stopping(&r->pub))
-				engine_fail_replica(r, "producing", NULL, 0);
-			forget_fail_text(r);
-			r->phase = PHASE_LAST;
+		if (rc < 0)
 			return;
-		}
 		output_mark(r);
 		if (rc == PC_END)
 			r->phase = PHASE_LAST;
@@ -317,7 +396,21 @@ void process_produce(struct replica *r, size_t room, int64_t until_ns)
 		if (emitted(r) == before && pc_stopping(&r->pub))
 			break;
 	} while (emitted(r) < limit && clock_now_ns() < until_ns && !pc_stopping(&r->pub));
+	guard->open = false;
 	r->scratch->final = rc != PC_OK;
+}
+
+void process_produce(struct replica *r, size_t room, int64_t until_ns)
+{
+	size_t limit = room < ENGINE_BATCH ? room : ENGINE_BATCH;
+	struct guard guard;
+
+	doing_set(r, DOING_CALLBACK);
+	r->pub.batch_hint = (uint32_t)limit;
+	guard_begin(&guard, r, r->build, "produce");
+	if (!GUARD_LEFT(&guard) || produce_failed(r, &guard, guard_failed(&guard)))
+		produce_on(r, &guard, limit, until_ns);
+	guard_end(&guard);
 }
 
 bool process_closed(struct replica *r)
@@ -332,7 +425,7 @@ bool process_closed(struct replica *r)
 			continue;
 		in->told = told = true;
 		doing_set(r, DOING_CALLBACK);
-		rc = r->build->desc->closed(&r->pub, r->state, swap_in_port(r, i));
+		rc = guard_closed(r, swap_in_port(r, i));
 		if (rc < 0) {
 			output_discard(r);
 			count_add(&r->failed, 1);
@@ -356,7 +449,7 @@ void process_finish(struct replica *r)
 
 		if (r->probation > 0)
 			swap_before_item(r);
-		rc = callback ? callback(&r->pub, r->state) : PC_OK;
+		rc = callback ? guard_call(r, r->build, "finish", callback, r->state) : PC_OK;
 	} while (r->probation > 0 && undone(r, rc));
 	if (rc < 0) {
 		output_discard(r);

@@ -19,7 +19,7 @@ static int open_replica(struct replica *r, struct pc_error **err)
 	r->opened = true; /* close() follows even when open() fails */
 	if (!r->build->desc->open)
 		return PC_OK;
-	rc = r->build->desc->open(&r->pub, r->state);
+	rc = guard_call(r, r->build, "open", r->build->desc->open, r->state);
 	if (state_leave(r))
 		rc = PC_ERROR;
 	if (rc >= 0) {
@@ -86,6 +86,7 @@ static void undo_threads(struct engine *e)
 
 int engine_start(struct engine *e, struct pc_error **err)
 {
+	static const int faults[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
 	sigset_t all, before;
 	int rc;
 
@@ -94,8 +95,11 @@ int engine_start(struct engine *e, struct pc_error **err)
 		close_all(e);
 		return rc;
 	}
-	/* Signals are the embedding program's: none may arrive on our threads. */
+	/* Signals are the embedding program's: none may arrive on our threads, but for those that a
+	 * thread gives itself. The kernel ends a process at once for a fault that is blocked. */
 	sigfillset(&all);
+	for (size_t i = 0; i < PC_COUNT(faults); i++)
+		sigdelset(&all, faults[i]);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	rc = control_prepare(e, err);
 	rc = rc ? rc : start_own_threads(e, err);

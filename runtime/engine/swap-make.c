@@ -226,7 +226,7 @@ static int open_fresh(struct cut *cut, struct pc_error **err)
 			return error_set(err, PC_NOMEM, "out of memory");
 		p->opened = true; /* close() follows even when open() fails */
 		shadow->build = cut->to;
-		if (cut->to->desc->open(&shadow->pub, p->fresh) < 0) {
+		if (guard_call(shadow, cut->to, "open", cut->to->desc->open, p->fresh) < 0) {
 			rc = error_set(err, PC_WRONG, "%s",
 			               shadow->fail_text ? shadow->fail_text
 			                                 : "it gave no reason");
@@ -287,7 +287,7 @@ void swap_drop(struct replica *r, struct dropped *dropped)
 	shadow = dropped->close && b->desc->close ? shadow_of(r) : NULL;
 	if (shadow) {
 		shadow->build = dropped->instance.build;
-		if (b->desc->close(&shadow->pub, dropped->instance.state) < 0)
+		if (guard_call(shadow, b, "close", b->desc->close, dropped->instance.state) < 0)
 			engine_log(r->engine, PC_WARN, r->pub.name,
 			           "closing a state of v%u: %s", b->number,
 			           shadow->fail_text ? shadow->fail_text : "it gave no reason");

@@ -114,13 +114,12 @@ static void move_to(struct replica *r, struct passage *p, bool close)
 
 static bool migrate(struct replica *r, const struct route *route, struct passage *p)
 {
-	const struct pc_stage_desc *old = route->from->desc, *new = route->to->desc;
 	int rc;
 
 	doing_set(r, DOING_CALLBACK);
 
 	copy_all(route->copies, route->n_copies, r->state, p->fresh);
-	rc = new->migrate(&r->pub, old->state_version, r->state, old->state_size, p->fresh);
+	rc = guard_migrate(r, route->from, route->to, p->fresh);
 	output_discard(r);
 	if (rc >= 0)
 		return true;
@@ -245,9 +244,8 @@ static void become(struct replica *r, struct build *b, struct passage *p)
 static void show(struct replica *r, struct passage *p)
 {
 	atomic_store_explicit(&r->swap.instance, &p->now, memory_order_seq_cst); /* SW5 */
-	if ((atomic_load_explicit(&r->kick, memory_order_seq_cst) & KICK_STOP) /* SW7 */ &&
-	    r->build->desc->stop)
-		r->build->desc->stop(&r->pub, r->state);
+	if (atomic_load_explicit(&r->kick, memory_order_seq_cst) & KICK_STOP)    /* SW7 */
+		guard_stop(r, r->build, r->state);
 }
 
 /* Memory that the way through `cut` made is the passage's. */

@@ -38,9 +38,9 @@ static void bury(struct engine *e, const struct build *b)
 	          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 	if (at == MAP_FAILED)
 		return; /* something else is there already */
+	snprintf(t->name, sizeof(t->name), "v%u of %s", b->number, b->stage->plan->name);
 	t->at = at;
 	t->size = size;
-	snprintf(t->name, sizeof(t->name), "v%u of %s", b->number, b->stage->plan->name);
 }
 
 const struct tomb *swap_tomb_at(const struct engine *e, const void *address)

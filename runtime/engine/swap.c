@@ -356,8 +356,7 @@ void swap_stopped(struct replica *r)
 	struct instance *now =
 		atomic_load_explicit(&r->swap.instance, memory_order_seq_cst); /* SW6 */
 
-	if (now->build->desc->stop)
-		now->build->desc->stop(&r->pub, now->state);
+	guard_stop(r, now->build, now->state);
 }
 
 static void destroy_stage(struct stage *s)

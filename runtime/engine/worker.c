@@ -324,9 +324,11 @@ static void run(struct worker *w, struct replica *r)
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
+	struct crash_stack stack;
 	struct replica *r;
 
 	self = w;
+	crash_stack_begin(&stack);
 	item_cache_set_current(&w->scratch.cache);
 	while (!quitting(&w->engine->pool)) {
 		r = own_work(w);
@@ -336,6 +338,7 @@ static void *worker_main(void *arg)
 			run(w, r);
 	}
 	item_cache_set_current(NULL);
+	crash_stack_end(&stack);
 	return NULL;
 }
 

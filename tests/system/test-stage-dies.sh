@@ -1,0 +1,170 @@
+#!/bin/sh
+# test-stage-dies.sh: a stage that gives up (assert, abort, exit, …) fails, and pcrun goes on; a stage
+# that crashes is named, and the process ends by the signal. The stages are in stage-dies/.
+. "${SOURCE:?run me with meson test}/tests/lib.sh"
+cc=${CC:-cc}
+sources=$SOURCE/tests/system/stage-dies
+# No core files.
+# shellcheck disable=SC3045
+ulimit -c 0 2>/dev/null
+
+# dies NAME STATUS PATTERN: the last run ended so, and a line of what it said matches.
+dies() {
+	if [ "$status" -eq "$2" ] && grep -Eq -e "$3" err; then
+		pass "$1"
+	else
+		{ echo "status $status, expected $2 and a line like: $3"; cat err; echo 'out:'; head -n 20 out; } >why
+		fail "$1" why
+	fi
+}
+
+# build FILE COMPILER...: it is no fault of ours when it does not.
+build() {
+	file=$1
+	shift
+	"$@" -g -O1 -w -fPIC -shared -I"$PCRUN_INCLUDE_DIR" -o "$file" 2>why
+}
+for name in quit make crash; do
+	build $name.so "$cc" "-DNAME=\"$name\"" "$sources/$name.c" || fail "$name.c builds" why
+done
+build quitb.so "$cc" '-DNAME="quitb"' -DBATCH "$sources/quit.c" || fail 'quit.c builds' why
+plugins='quit quitb'
+cp "$sources/quit.c" quitxx.cc
+if build quitxx.so "${CXX:-c++}" -std=c++20 '-DNAME="quitxx"' quitxx.cc; then
+	plugins="$plugins quitxx"
+else
+	skip 'C++: no compiler for it'
+fi
+line=$(grep -n LINE "$sources/quit.c" | cut -d: -f1)
+
+# -------------------------------------------------------------- each way, in each callback
+# words HOW PLUGIN: what the reason must say; nothing: such a plugin has no such way.
+words() {
+	at="give_up.*, $2\\.so\\+0x[0-9a-f]+, "
+	case $1 in
+	assert) echo "assertion failed: n <= cap \\(.*quit.*\\.cc?:$line, " ;;
+	abort) echo "abort\\(\\) was called \\(.*$at" ;;
+	exit) echo "exit\\(3\\) was called \\(.*$at" ;;
+	_exit) echo "_exit\\(0\\) was called \\(.*$at" ;;
+	_Exit) echo "_Exit\\(4\\) was called \\(.*$at" ;;
+	quick_exit) echo "quick_exit\\(5\\) was called \\(.*$at" ;;
+	errx) echo "errx\\(6\\) was called: no luck \\(.*$at" ;;
+	pthread_exit) echo "pthread_exit\\(\\) was called \\(.*$at" ;;
+	# std::terminate says on standard error what was thrown, and calls abort().
+	throw) [ "$2" != quitxx ] || echo "abort\\(\\) was called \\(.*$at" ;;
+	esac
+}
+for plugin in $plugins; do
+	for how in assert abort exit _exit _Exit quick_exit errx pthread_exit throw; do
+		what=$(words $how $plugin)
+		[ -n "$what" ] || continue
+		for where in open process finish close; do
+			callback=$where
+			[ $where$plugin != processquitb ] || callback=process_batch
+			run pcrun -e "gen(count=10) -> ./$plugin.so(how=$how, where=$where) -> null"
+			dies "$plugin: $how in $where" 1 "${what}in $callback\\)\$"
+		done
+	done
+done
+build quit2.so "$cc" '-DNAME="quit2"' -DTWO "$sources/quit.c" || fail 'quit.c builds' why
+for how in assert _exit; do
+	run pcrun -e "stage q = ./quit2.so(how=$how, where=closed); gen(count=2) -> q.in; gen -> q.side; q -> null"
+	dies "$how in closed" 1 "$(words $how quit2)in closed\\)\$"
+done
+run pcrun -e './make.so -> null'
+dies 'abort in produce' 1 'abort\(\) was called \(make_produce, make\.so\+0x[0-9a-f]+, in produce\)$'
+run pcrun -e 'stage m = ./make.so() thread=own; m -> null'
+dies 'abort in produce, on a thread of its own' 1 'in produce\)$'
+run pcrun -e 'stage q = ./quit.so(where=stop) daemon; stage n = null() daemon; stage g = gen() daemon
+gen(count=10) -> null; g -> q -> n'
+dies 'abort in stop' 1 'abort\(\) was called \(.*in stop\)$'
+
+# ------------------------------------------------- what becomes of the item, and of the rest
+for how in assert exit; do
+	for plugin in quit quitb; do
+		for thread in '' ' thread=own' ' critical' ' replicas=3 ordered'; do
+			at=5
+			[ "$thread" != ' replicas=3 ordered' ] || at=1
+			text="stage q = ./$plugin.so(how=$how, at=$at)"
+			run pcrun -e "$text on_error=skip$thread; gen(count=10) -> q -> print"
+			seq 0 9 | grep -v '^4$' >expected
+			if [ $at = 5 ]; then
+				same "$plugin$thread, $how: skipped, and nothing of it is left" out expected
+			else
+				# which three depends on who took them
+				[ "$(grep -c '^[0-9]$' out)" -ge 7 ] && [ "$(grep -c . out)" -le 9 ] &&
+					! grep -q partial out
+				is "$plugin$thread, $how: skipped" $? 0
+			fi
+			is "$plugin$thread, $how: and the graph goes on" "$status" 0
+			run pcrun -e "$text on_error=retry=1$thread; gen(count=10) -> q -> print"
+			seq 0 9 >expected
+			same "$plugin$thread, $how: tried again" out expected
+			run pcrun -e "$text on_error=dead=bad$thread; queue bad; gen(count=10) -> q -> null; bad -> print"
+			[ $at != 5 ] || same_text "$plugin$thread, $how: dead-lettered" out 4
+			is "$plugin$thread, $how: dead-lettered, status" "$status" 0
+			run pcrun -e "$text$thread; gen(count=10) -> q -> print"
+			dies "$plugin$thread, $how: fails" 1 "stage 'q'.* failed on item"
+			has_not "$plugin$thread, $how: fails: nothing of it is left" out partial
+		done
+	done
+done
+run pcrun -e 'stage q = ./quit.so(again=true) on_error=retry=3; gen(count=10) -> q -> null' -v
+dies 'tried again, but not for ever' 1 "^  because: abort\\(\\) was called"
+run pcrun -e 'stage q = ./quit.so(at=1, again=true) on_error=skip; gen(count=1k) -> q -> print'
+is 'each item of a thousand' "$status" 0
+same_text 'each item of a thousand: none is left' out ''
+
+# ----------------------------------------------------------------------------- crashes
+# A sanitizer reports these by itself, with other words and another status.
+if nm -D "$PCRUN" | grep -q '__[at]san_\|__ubsan_'; then
+	skip 'crashes: a sanitizer has them'
+	done_testing
+fi
+# crashes HOW STATUS SIGNAL PATTERN: within the limit, named, once.
+crashes() {
+	RUN_LIMIT=30
+	for thread in '' ' thread=own'; do
+		run pcrun -e "stage c = ./crash.so(how=$1)$thread; gen(count=10) -> c -> null"
+		dies "$1$thread: is named" "$2" \
+			"^pcrun: $3 in stage 'c' \\(v1, replica 0\\), in process, item 5 of 'gen -> c'\$"
+		has "$1$thread: where" err "$4"
+	done
+}
+code='the code at 0x[0-9a-f]+: '
+crashes null 139 SIGSEGV 'writing to 0x8: a null pointer'
+has 'null: the function' err "${code}break_it\\+0x[0-9a-f]+, crash\\.so\\+0x[0-9a-f]+\$"
+has 'null: the frames' err 'crash\.so\(\+0x'
+crashes stack 139 SIGSEGV 'the stack has overflowed'
+crashes zero 136 SIGFPE "${code}break_it"
+crashes illegal 132 SIGILL "${code}break_it"
+crashes truncated 135 SIGBUS 'truncated\+0x0'
+crashes overflow 134 SIGABRT "${code}.*libc\\.so"
+crashes twice 134 SIGABRT "${code}.*libc\\.so"
+crashes libc 139 SIGSEGV "${code}.*libc\\.so"
+crashes qsort 139 SIGSEGV "${code}compare\\+0x[0-9a-f]+, crash\\.so"
+
+# A stage that does not come back: SIGQUIT names it, the second SIGINT ends it.
+"$PCRUN" -e 'stage c = ./crash.so(how=loop); gen(count=10) -> c -> null' >out 2>err &
+pid=$!
+wait_for() {
+	n=0
+	until grep -q -e "$1" err || [ $n -gt 2400 ]; do
+		sleep 0.025
+		n=$((n + 1))
+	done
+}
+n=0
+until grep -q 'c is in its own code' err || [ $n -gt 600 ]; do
+	kill -QUIT $pid
+	sleep 0.1
+	n=$((n + 1))
+done
+has 'a stage in a loop is named' err 'c is in its own code'
+kill -INT $pid
+wait_for 'finishing what is under way'
+kill -INT $pid
+wait $pid
+is 'a stage in a loop: the second SIGINT ends the run' $? 130
+
+done_testing
