@@ -313,6 +313,34 @@ struct pc_build_row {
 PC_API bool pc_graph_build(struct pc_graph *graph, size_t stage, size_t index,
                            struct pc_build_row *ret_row, size_t size);
 
+/* ------------------------------------------------------------------------------- reload --- */
+
+/** How to reload. */
+struct pc_reload_options {
+	size_t size;
+	bool dry_run;       /* find out and say what would change; nothing is changed */
+	int64_t timeout_ns; /* for the stages concerned to come back from their code; 0: 10 s */
+};
+
+/** Read a graph file anew and let the running graph become what it says: parameters, replicas,
+ * queues, stages and edges. What has not changed is not touched: its state, what is in its queues
+ * and its statistics go on. No item is lost, doubled or out of order of its producer. All or
+ * nothing: what can not be changed live refuses the whole before anything is done. Blocks until
+ * that is so. pcrun-graph(5) says what can change, and how.
+ * Rows of stages and queues that are removed stay; new ones are appended.
+ * @file      NULL: the one that the graph was loaded from (not possible for a text).
+ * @options   NULL: defaults.
+ * @ret_text  malloc'd: a line per change; "" when nothing differs; NULL on failure. May be NULL.
+ * @return PC_OK. PC_WRONG: refused, nothing was changed; all mistakes are in the error, as
+ *         pc_graph_load_file() gives them. PC_ERROR: the file could not be read, and nothing was
+ *         changed; or, with a text, all is done but a stage whose plugin was built anew went back
+ *         to its old build. PC_TIMEOUT: a stage did not come back from its code in time; nothing
+ *         was changed. PC_STOPPED: the graph is ending, or a newer request came; nothing was
+ *         changed. PC_INVALID: not started, or no file. PC_NOMEM. [any] Since 1.0. */
+PC_API int pc_graph_reload(struct pc_graph *graph, const char *file,
+                           const struct pc_reload_options *options, char **ret_text,
+                           struct pc_error **ret_err);
+
 /* ------------------------------------------------------------------------------ plugins --- */
 
 struct pc_plugin;

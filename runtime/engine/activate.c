@@ -49,8 +49,11 @@ static void say_end(struct replica *r)
 	for (uint32_t i = 0; i < r->n_outputs; i++)
 		for (uint32_t k = 0; k < r->outputs[i].n_lanes; k++)
 			place_writer_end(r->outputs[i].lanes[k].place, r->stage);
-	for (uint32_t i = 0; i < r->stage->desc->n_inputs; i++)
+	for (uint32_t i = 0; i < r->stage->desc->n_inputs; i++) {
 		place_reader_end(r->inputs[i].place);
+		for (struct move *m = r->inputs[i].moves; m; m = m->next)
+			place_reader_end(m->to);
+	}
 }
 
 static enum act end(struct replica *r)
@@ -128,11 +131,22 @@ static bool look_in_order(struct replica *r, size_t max, struct taken *ret)
 	return true;
 }
 
+/* An input has had all that comes from its queue, and shall go on with another (reload.h). */
+static bool moves_on(const struct replica *r)
+{
+	for (uint32_t i = 0; i < r->stage->desc->n_inputs; i++)
+		if (r->inputs[i].closed && r->inputs[i].moves)
+			return true;
+	return false;
+}
+
 static enum act take(struct replica *r, size_t room)
 {
 	size_t max = r->batch_size < room ? r->batch_size : room;
 	struct taken taken;
 
+	if (r->n_moves > 0 && moves_on(r))
+		return ACT_PARKED;
 	if (!look_in_order(r, max, &taken))
 		return ACT_AGAIN;
 	if (taken.in) {
@@ -144,6 +158,8 @@ static enum act take(struct replica *r, size_t room)
 		r->took = taken.n;
 		return ACT_AGAIN;
 	}
+	if (r->n_moves > 0 && moves_on(r))
+		return ACT_AGAIN;
 	if (!taken.open) {
 		r->phase = PHASE_FINISH;
 		return ACT_AGAIN;
@@ -237,6 +253,8 @@ static enum act step(struct replica *r)
 	enum act act;
 
 	count_add(&r->activations, 1);
+	if (stop >= STOP_PARK)
+		return ACT_PARKED;
 	if (cut != r->swap.cut && r->phase < PHASE_LAST)
 		swap_pass(r, cut);
 	if (cut != r->swap.cut && stop != STOP_HARD && r->phase < PHASE_LAST)
@@ -285,5 +303,7 @@ enum act activate(struct replica *r, struct scratch *scratch)
 	state_settle(r);
 	if (act == ACT_SLEEP)
 		waiting_pass(r);
+	else if (act == ACT_PARKED)
+		reload_parking(r);
 	return act;
 }

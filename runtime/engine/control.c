@@ -45,8 +45,11 @@ static void replica_ended(struct replica *r)
 	if (r->reported)
 		return;
 	r->reported = true;
-	if (--s->live > 0)
+	if (--s->live > 0) {
+		if (r->leaving && !r->abandoned)
+			replica_close(r);
 		return;
+	}
 	flag_set(&s->ended);
 	stage_close(s);
 	swap_stage_ended(s);
@@ -56,8 +59,12 @@ static void replica_ended(struct replica *r)
 
 static void place_drained(struct place *p)
 {
-	/* It was so when it was posted; it is so for ever once no writer is left. */
-	if (flag_is(&p->drained))
+	/* It was so when it was posted; it is so for ever once no writer is left. But a reload may have
+	 * brought one in between: then it will be posted again.
+	 * relaxed, both: the last one to end has posted this */
+	if (flag_is(&p->drained) ||
+	    (atomic_load_explicit(&p->writers, memory_order_relaxed) > 0 &&
+	     atomic_load_explicit(&p->readers, memory_order_relaxed) > 0))
 		return;
 	flag_set(&p->drained);
 	join_place_drained(p->engine, p);
@@ -80,6 +87,10 @@ static void handle(struct message *m)
 	case MESSAGE_SWAPPED:
 		swap_told((struct replica *)(void *)((char *)m -
 		                                     offsetof(struct replica, swapped)));
+		break;
+	case MESSAGE_PARKED:
+		reload_parked((struct replica *)(void *)((char *)m -
+		                                         offsetof(struct replica, parked)));
 		break;
 	case MESSAGE_WAKE:
 		wake_arm(
@@ -180,6 +191,7 @@ static void stop_now(struct engine *e)
 	if (e->stopping)
 		return;
 	e->stopping = true;
+	reload_abort(e);
 	for (uint32_t i = 0; i < e->plan->n_stages; i++)
 		stage_stop(e->stages[i], STOP_HARD);
 }
@@ -202,6 +214,7 @@ static void apply_stop(struct engine *e)
 		stop_now(e);
 	} else if (asked == PC_STOP_DRAIN && !e->draining) {
 		e->draining = true;
+		reload_abort(e);
 		for (uint32_t i = 0; i < e->plan->n_stages; i++)
 			if (e->stages[i]->desc->n_inputs == 0 && !e->stages[i]->plan->daemon)
 				stage_stop(e->stages[i], STOP_SOFT);
@@ -214,7 +227,7 @@ static void look_for_deadlock(struct engine *e)
 	struct pc_error *error = NULL;
 	struct buf text = {0};
 
-	if (e->stopping)
+	if (e->stopping || reload_is_under_way(e))
 		return;
 	buf_adds(&text, "nothing in the graph can move any more:\n");
 	explain(e, &text);
@@ -231,6 +244,7 @@ static void on_async(uv_async_t *async)
 		bool news = drain_messages(e);
 
 		news |= swap_turn(e);
+		news |= reload_turn(e);
 		apply_stop(e);
 		if (e->live == 0)
 			finish(e);

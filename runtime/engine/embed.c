@@ -5,31 +5,38 @@
  *
  * Pairs
  *   C5 pc_graph_stop: acq_rel stop_asked -> C6 in control.c
+ *   RL4 pc_graph_file: acquire text, with RL3 of reload-embed.c    the newest text
  */
 #include "engine/engine.h"
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "engine/source.h"
-#include "lang/lang.h"
-#include "loader/loader.h"
+#include "engine/text.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct pc_graph {
-	struct diag_list diags;
-	struct lang_tree tree;
-	struct loader_path path;
-	struct plan plan;
-	bool has_tree, has_path, has_plan;
-	struct engine *engine;
-	bool started;
-};
+static const char **copy_list(const char *const *list, size_t n)
+{
+	const char **copy = calloc(n ? n : 1, sizeof(*copy));
+
+	for (size_t i = 0; copy && i < n; i++)
+		copy[i] = strdup(list[i]);
+	return copy;
+}
+
+static void free_list(const char *const *list, size_t n)
+{
+	for (size_t i = 0; list && i < n; i++)
+		free((void *)(uintptr_t)list[i]);
+	free((void *)(uintptr_t)list);
+}
 
 static void destroy_graph(struct pc_graph *g)
 {
+	struct text *text;
+
 	if (!g)
 		return;
 	/* Threads that never came back still use the plan and the plugins' code. */
@@ -38,146 +45,80 @@ static void destroy_graph(struct pc_graph *g)
 		return;
 	}
 	engine_destroy(g->engine);
-	if (g->has_plan)
-		plan_fini(&g->plan);
-	if (g->has_path)
-		loader_path_fini(&g->path);
-	if (g->has_tree)
-		lang_tree_fini(&g->tree);
-	diag_list_fini(&g->diags);
+	/* relaxed: nobody else has it any more */
+	text = atomic_load_explicit(&g->text, memory_order_relaxed);
+	while (text) {
+		struct text *older = text->older;
+
+		text_free(text);
+		text = older;
+	}
+	free_list(g->options.defines, g->options.n_defines);
+	free_list(g->options.plugin_dirs, g->options.n_plugin_dirs);
+	free(g->file);
+	pthread_mutex_destroy(&g->reloading);
 	free(g);
 }
 
-/* "name=value" pairs as the language wants them. False: out of memory, or one without "=". */
-static int split_defines(const struct pc_load_options *options, struct lang_define **ret,
-                         char **ret_bytes, struct pc_error **err)
-{
-	size_t n = options ? options->n_defines : 0, size = 1;
-	struct lang_define *defines;
-	char *at;
-
-	for (size_t i = 0; i < n; i++)
-		size += strlen(options->defines[i]) + 1;
-	defines = calloc(n ? n : 1, sizeof(*defines));
-	*ret_bytes = at = malloc(size);
-	*ret = defines;
-	if (!defines || !at)
-		return error_set(err, PC_NOMEM, "out of memory");
-	for (size_t i = 0; i < n; i++) {
-		char *equals;
-
-		strcpy(at, options->defines[i]);
-		equals = strchr(at, '=');
-		if (!equals || equals == at)
-			return error_set(err, PC_INVALID, "-D wants NAME=VALUE, not '%s'",
-			                 options->defines[i]);
-		*equals = '\0';
-		defines[i] = (struct lang_define){.name = at, .value = equals + 1};
-		at += strlen(options->defines[i]) + 1;
-	}
-	return PC_OK;
-}
-
-/* The caller's struct may be an older, shorter one. */
-static bool wants_copies(const struct pc_load_options *options)
-{
-	return options &&
-	       options->size >= offsetof(struct pc_load_options, private_copies) +
-	                                sizeof(options->private_copies) &&
-	       options->private_copies;
-}
-
-/* Parses and plans; mistakes are in g->diags. */
-static int check(struct pc_graph *g, uint32_t source, const char *dir,
-                 const struct pc_load_options *options, struct pc_error **err)
-{
-	struct lang_define *defines = NULL;
-	char *bytes = NULL;
-	int rc = split_defines(options, &defines, &bytes, err);
-
-	if (rc)
-		goto out;
-	rc = PC_NOMEM;
-	if (!lang_parse(&g->tree, &g->diags, source, defines, options ? options->n_defines : 0,
-	                source_include, NULL))
-		goto out;
-	g->has_tree = true;
-	if (!loader_path_init(&g->path, dir, options ? options->plugin_dirs : NULL,
-	                      options ? options->n_plugin_dirs : 0))
-		goto out;
-	g->has_path = true;
-	g->path.private_copies = wants_copies(options);
-	rc = plan_make(&g->plan, &g->diags, &g->tree, &g->path, dir);
-	g->has_plan = true;
-out:
-	free(defines);
-	free(bytes);
-	return rc;
-}
-
-static int load(struct pc_graph **ret_graph, const char *name, const char *text, size_t size,
-                const char *dir, const struct pc_load_options *options, struct pc_error **err)
+/* Takes the text over. What a reload will need is copied. */
+static int make_graph(struct pc_graph **ret, struct text *text, const char *file,
+                      const struct pc_load_options *options, struct pc_error **err)
 {
 	struct pc_graph *g = calloc(1, sizeof(*g));
-	struct buf rendered = {0};
-	uint32_t source;
-	int rc = PC_NOMEM;
+	struct pc_load_options *o;
 
-	if (!g)
+	if (!g) {
+		text_free(text);
 		return error_set(err, PC_NOMEM, "out of memory");
-	source = diag_source_add(&g->diags, name, text, size, (struct diag_span){0});
-	if (source)
-		rc = check(g, source, dir, options, err);
-	if (rc == PC_OK && g->diags.n_errors > 0)
-		rc = PC_WRONG;
-	if (rc == PC_OK) {
-		*ret_graph = g;
-		if (g->diags.n_warnings > 0) {
-			diag_render(&g->diags, &rendered);
-			error_set_text(err, PC_OK, buf_take(&rendered));
-		}
-		return PC_OK;
 	}
-	if (rc == PC_WRONG) {
-		diag_render(&g->diags, &rendered);
-		error_set_text(err, PC_WRONG, buf_take(&rendered));
-	} else if (rc == PC_NOMEM) {
-		error_set(err, PC_NOMEM, "out of memory while '%s' was loaded", name);
+	pthread_mutex_init(&g->reloading, NULL);
+	g->first = text;
+	/* relaxed: nobody else has it yet */
+	atomic_store_explicit(&g->text, text, memory_order_relaxed);
+	o = &g->options;
+	*o = (struct pc_load_options){.size = sizeof(*o)};
+	if (options) {
+		o->n_defines = options->n_defines;
+		o->n_plugin_dirs = options->n_plugin_dirs;
+		o->private_copies = text_wants_copies(options);
+		o->defines = copy_list(options->defines, o->n_defines);
+		o->plugin_dirs = copy_list(options->plugin_dirs, o->n_plugin_dirs);
 	}
-	destroy_graph(g);
-	return rc;
+	g->file = file && strcmp(file, "-") != 0 ? strdup(file) : NULL;
+	if ((options && (!o->defines || !o->plugin_dirs)) ||
+	    (file && strcmp(file, "-") != 0 && !g->file)) {
+		destroy_graph(g);
+		return error_set(err, PC_NOMEM, "out of memory");
+	}
+	*ret = g;
+	return PC_OK;
 }
 
 PC_API int pc_graph_load_text(struct pc_graph **ret_graph, const char *name, const char *text,
                               size_t text_size, const struct pc_load_options *options,
                               struct pc_error **ret_err)
 {
-	*ret_graph = NULL;
-	if (ret_err)
-		*ret_err = NULL;
-	return load(ret_graph, name, text, text_size, ".", options, ret_err);
-}
-
-PC_API int pc_graph_load_file(struct pc_graph **ret_graph, const char *path,
-                              const struct pc_load_options *options, struct pc_error **ret_err)
-{
-	char *text = NULL, *dir = NULL;
-	size_t size;
+	struct text *t;
 	int rc;
 
 	*ret_graph = NULL;
 	if (ret_err)
 		*ret_err = NULL;
-	rc = source_read(path, &text, &size, ret_err);
-	if (rc)
-		return rc;
-	dir = source_dir(path);
-	rc = dir ? load(ret_graph, strcmp(path, "-") == 0 ? "<stdin>" : path, text, size, dir,
-	                options, ret_err)
-	         : error_set(ret_err, PC_NOMEM, "out of memory");
-	free(text);
-	free(dir);
-	return rc;
+	rc = text_load(&t, name, text, text_size, ".", options, ret_err);
+	return rc ? rc : make_graph(ret_graph, t, NULL, options, ret_err);
+}
+
+PC_API int pc_graph_load_file(struct pc_graph **ret_graph, const char *path,
+                              const struct pc_load_options *options, struct pc_error **ret_err)
+{
+	struct text *t;
+	int rc;
+
+	*ret_graph = NULL;
+	if (ret_err)
+		*ret_err = NULL;
+	rc = text_load_file(&t, path, options, ret_err);
+	return rc ? rc : make_graph(ret_graph, t, path, options, ret_err);
 }
 
 PC_API int pc_format_text(char **ret_text, const char *name, const char *text, size_t text_size,
@@ -221,7 +162,7 @@ PC_API int pc_graph_start(struct pc_graph *graph, const struct pc_run_options *o
 		       options->size < sizeof(own) ? options->size : sizeof(own));
 	graph->started = true;
 	loader_sweep();
-	rc = engine_create(&graph->engine, &graph->plan, &own, ret_err);
+	rc = engine_create(&graph->engine, &graph->first->plan, &own, ret_err);
 	rc = rc ? rc : engine_start(graph->engine, ret_err);
 	if (rc) {
 		engine_destroy(graph->engine);
@@ -299,7 +240,9 @@ PC_API int pc_graph_fd(struct pc_graph *graph)
 
 PC_API const char *pc_graph_file(struct pc_graph *graph, size_t index)
 {
-	const struct diag_list *diags = &graph->diags;
+	const struct text *text =
+		atomic_load_explicit(&graph->text, memory_order_acquire); /* RL4 */
+	const struct diag_list *diags = &text->diags;
 
 	/* 0 of the list is no source. */
 	return index + 1 < diags->n_sources ? diags->sources[index + 1].name : NULL;
@@ -309,19 +252,30 @@ PC_API char *pc_graph_explain(struct pc_graph *graph)
 {
 	struct buf out = {0};
 
-	if (graph->engine)
+	if (graph->engine) {
+		pthread_mutex_lock(&graph->engine->shape);
 		explain(graph->engine, &out);
+		pthread_mutex_unlock(&graph->engine->shape);
+	}
 	return buf_take(&out);
 }
 
 PC_API bool pc_graph_queue(struct pc_graph *graph, size_t index, struct pc_queue_row *ret_row,
                            size_t size)
 {
+	struct engine *e = graph->engine;
 	struct pc_queue_row row;
+	bool found;
 
-	if (!graph->engine || index >= graph->engine->plan->n_queues)
+	if (!e)
 		return false;
-	ledger_row(graph->engine->places[index], &row);
+	pthread_mutex_lock(&e->shape);
+	found = index < e->plan->n_queues;
+	if (found)
+		ledger_row(e->places[index], &row);
+	pthread_mutex_unlock(&e->shape);
+	if (!found)
+		return false;
 	memcpy(ret_row, &row, size < sizeof(row) ? size : sizeof(row));
 	return true;
 }
@@ -333,7 +287,9 @@ static const char *stage_state(const struct stage *s)
 	                                 memory_order_relaxed);
 
 	if (flag_is(&s->ended))
-		return "ended";
+		return s->plan->gone ? "removed" : "ended";
+	if (s->plan->gone)
+		return "leaving";
 	switch ((enum doing)doing) {
 	case DOING_HELD:
 		return "held";
@@ -357,40 +313,57 @@ static const char *stage_state(const struct stage *s)
 	return "running";
 }
 
+static void add_replica(const struct replica *r, struct pc_stage_row *row)
+{
+	row->taken += r->taken_before;
+	for (uint32_t k = 0; k < r->stage->desc->n_inputs; k++)
+		row->taken += count_read(&r->inputs[k].taken);
+	row->emitted += count_read(&r->emitted);
+	row->failed += count_read(&r->failed);
+	row->skipped += count_read(&r->skipped);
+	row->retried += count_read(&r->retried);
+	row->activations += count_read(&r->activations);
+	row->busy_ns += (int64_t)count_read(&r->busy_ns);
+	row->progress += count_read(&r->progress);
+	row->progress_total += count_read(&r->progress_total);
+}
+
+static void stage_row(const struct stage *s, struct pc_stage_row *row)
+{
+	*row = (struct pc_stage_row){
+		.name = s->plan->name,
+		.plugin = s->desc->name,
+		.replicas = s->plan->replicas,
+		.state = stage_state(s),
+		.inputs = s->desc->n_inputs,
+		.outputs = s->desc->n_outputs,
+		.flags = s->desc->flags,
+		.file = s->plan->plugin ? s->plan->plugin->file : NULL,
+	};
+	for (uint32_t i = 0; i < s->n_replicas; i++)
+		add_replica(s->replicas[i], row);
+	for (const struct replica *r = s->retired; r; r = r->retired)
+		add_replica(r, row);
+	swap_stage_row(s, row);
+}
+
 PC_API bool pc_graph_stage(struct pc_graph *graph, size_t index, struct pc_stage_row *ret_row,
                            size_t size)
 {
-	const struct stage *s;
-	struct pc_stage_row row = {0};
+	struct engine *e = graph->engine;
+	struct pc_stage_row row;
+	bool found;
 
-	if (!graph->engine || index >= graph->engine->plan->n_stages)
+	if (!e)
 		return false;
-	s = graph->engine->stages[index];
-	row.name = s->plan->name;
-	row.plugin = s->desc->name;
-	row.replicas = s->plan->replicas;
-	row.state = stage_state(s);
-	row.inputs = s->desc->n_inputs;
-	row.outputs = s->desc->n_outputs;
-	row.flags = s->desc->flags;
-	row.file = s->plan->plugin ? s->plan->plugin->file : NULL;
-	for (uint32_t i = 0; i < s->n_replicas; i++) {
-		const struct replica *r = s->replicas[i];
-
-		for (uint32_t k = 0; k < s->desc->n_inputs; k++)
-			row.taken += count_read(&r->inputs[k].taken);
-		row.emitted += count_read(&r->emitted);
-		row.failed += count_read(&r->failed);
-		row.skipped += count_read(&r->skipped);
-		row.retried += count_read(&r->retried);
-		row.activations += count_read(&r->activations);
-		row.busy_ns += (int64_t)count_read(&r->busy_ns);
-		row.progress += count_read(&r->progress);
-		row.progress_total += count_read(&r->progress_total);
-	}
-	swap_stage_row(s, &row);
-	memcpy(ret_row, &row, size < sizeof(row) ? size : sizeof(row));
-	return true;
+	pthread_mutex_lock(&e->shape);
+	found = index < e->plan->n_stages;
+	if (found)
+		stage_row(e->stages[index], &row);
+	pthread_mutex_unlock(&e->shape);
+	if (found)
+		memcpy(ret_row, &row, size < sizeof(row) ? size : sizeof(row));
+	return found;
 }
 
 PC_API bool pc_graph_shared(struct pc_graph *graph, size_t index, struct pc_shared_row *ret_row,
@@ -398,9 +371,15 @@ PC_API bool pc_graph_shared(struct pc_graph *graph, size_t index, struct pc_shar
 {
 	struct pc_shared_row row;
 
-	if (index >= graph->plan.n_shareds)
+	if (index >= graph->first->plan.n_shareds)
 		return false;
-	state_row(&graph->plan, graph->engine, (uint32_t)index, &row);
+	if (graph->engine) {
+		pthread_mutex_lock(&graph->engine->shape);
+		state_row(graph->engine->plan, graph->engine, (uint32_t)index, &row);
+		pthread_mutex_unlock(&graph->engine->shape);
+	} else {
+		state_row(&graph->first->plan, NULL, (uint32_t)index, &row);
+	}
 	memcpy(ret_row, &row, size < sizeof(row) ? size : sizeof(row));
 	return true;
 }
@@ -409,9 +388,9 @@ PC_API char *pc_graph_shared_text(struct pc_graph *graph, size_t index)
 {
 	struct buf out = {0};
 
-	if (index >= graph->plan.n_shareds)
+	if (index >= graph->first->plan.n_shareds)
 		return NULL;
-	if (state_text(&graph->plan, graph->engine, (uint32_t)index, &out) != PC_OK) {
+	if (state_text(&graph->first->plan, graph->engine, (uint32_t)index, &out) != PC_OK) {
 		buf_fini(&out);
 		return NULL;
 	}
@@ -421,8 +400,8 @@ PC_API char *pc_graph_shared_text(struct pc_graph *graph, size_t index)
 PC_API int pc_graph_shared_get(struct pc_graph *graph, const char *name, const char *key,
                                void *buffer, size_t room, size_t *ret_size)
 {
-	for (uint32_t i = 0; graph->engine && i < graph->plan.n_shareds; i++)
-		if (strcmp(graph->plan.shareds[i].name, name) == 0)
+	for (uint32_t i = 0; graph->engine && i < graph->first->plan.n_shareds; i++)
+		if (strcmp(graph->first->plan.shareds[i].name, name) == 0)
 			return state_value(graph->engine, i, key, buffer, room, ret_size);
 	return PC_INVALID;
 }

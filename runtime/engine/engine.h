@@ -15,6 +15,7 @@
 #include "engine/by.h"
 #include "engine/fault.h"
 #include "engine/guard.h"
+#include "engine/reload.h"
 #include "engine/swap.h"
 #include "plan/plan.h"
 #include "queue/queue.h"
@@ -43,7 +44,8 @@ enum message_kind {
 	MESSAGE_DRAINED,
 	MESSAGE_QUIET,
 	MESSAGE_WAKE,
-	MESSAGE_SWAPPED
+	MESSAGE_SWAPPED,
+	MESSAGE_PARKED
 };
 
 struct message {
@@ -60,22 +62,33 @@ struct joins {
 };
 
 struct place {
-	const struct plan_queue *plan;
+	const struct plan_queue *plan; /* another after a reload, when all writers are parked */
 	struct place
 		*next_part; /* [start] the queue of the next replica of a by= stage, or NULL */
+	const char *by;     /* [start] of that stage */
+	uint32_t index;     /* [start] of its queue in the plan */
 	struct engine *engine;
 	struct pc_queue *queue;
 	struct loop *loop;           /* [start] a stage of this cycle reads it; or NULL */
 	bool tracked;                /* [start] somebody waits until it is drained */
 	_Atomic uint64_t unfinished; /* [any] items put and not yet done; when tracked */
-	bool daemon_only;            /* [start] all its writers are daemons */
+	bool daemon_only;            /* all its writers are daemons; changes as `plan` does */
 	_Atomic uint32_t writers;    /* [any] live lanes of non-daemon writers */
 	_Atomic uint32_t readers;    /* [any] live reading replicas */
 	_Atomic uint64_t cut_off;    /* [any] items that no reader was left to take */
-	struct joins joins;          /* [start] joins that wait for it */
+	struct input *reading;       /* under `shape`: the inputs that take from it */
+	struct {
+		uint64_t done, dead, abandoned;
+	} past;             /* under `shape`: by inputs that have moved on */
+	struct joins joins; /* [control] joins that wait for it */
 	struct writers {
 		uint32_t workers, daemons, inside;
-	} count;              /* [start] lanes into it; see create.c */
+	} count; /* [start] lanes into it; see create.c */
+	/* [control] what a reload counts: see reload-count.c */
+	struct tally {
+		uint32_t refs_now, refs_then, workers_now, workers_then, added, readers;
+		bool daemon_only; /* then */
+	} tally;
 	_Atomic bool drained; /* [control] writes; flag_is() */
 	uint64_t left;        /* [control] found in it after the end */
 	uint64_t flipped;     /* [control] by which cut last: see swap.c */
@@ -103,7 +116,9 @@ struct input {
 	bool unwanted; /* [replica] the stage asks for nothing of it now */
 	struct {
 		bool told, unwanted;
-	} aside; /* [replica] as the state knows it that a swap has put aside */
+	} aside;            /* [replica] as the state knows it that a swap has put aside */
+	struct move *moves; /* [control, while parked] where it takes from afterwards */
+	struct input *next_reading;    /* of the same place */
 	_Atomic(struct cut *) slot[2]; /* [control] by version bit: see swap.h */
 	size_t undone;                 /* [replica] processed, output not yet published */
 	size_t undead; /* [replica] of them, those that went to the dead-letter queue */
@@ -146,9 +161,17 @@ struct lane {
 enum phase { PHASE_HELD, PHASE_RUN, PHASE_FINISH, PHASE_LAST, PHASE_ENDED };
 
 /* What sched says; see task.c. */
-enum task_state { TASK_IDLE, TASK_QUEUED, TASK_RUNNING, TASK_NOTIFIED, TASK_ENDED };
+enum task_state {
+	TASK_IDLE,
+	TASK_QUEUED,
+	TASK_RUNNING,
+	TASK_NOTIFIED,
+	TASK_ENDED,
+	TASK_PARKED /* the control thread's, see reload.h */
+};
 
-enum stop { STOP_NONE, STOP_SOFT, STOP_HARD };
+/* STOP_PARK is a bit beside the others. */
+enum stop { STOP_NONE, STOP_SOFT, STOP_HARD, STOP_PARK = 4 };
 
 /* Bits of replica.kick: why a runtime wait returns. */
 enum kick {
@@ -174,10 +197,15 @@ struct replica {
 	_Atomic uint32_t granted; /* the critical section is ours */
 	enum phase phase;         /* [replica] */
 	bool opened;              /* [control] */
-	bool broken;        /* [replica] it failed the graph: nobody may take that for an end */
-	bool reported;      /* [control] its end has been counted */
-	bool abandoned;     /* [control] it never came back */
-	uint32_t n_ports;   /* the stage's outputs */
+	bool broken;    /* [replica] it failed the graph: nobody may take that for an end */
+	bool reported;  /* [control] its end has been counted */
+	bool abandoned; /* [control] it never came back */
+	bool leaving;   /* [control] the stage has fewer replicas now */
+	struct replica *retired;
+	uint32_t n_moves; /* [control, while parked] inputs that have `moves` */
+	uint64_t
+		taken_before; /* under `shape`: from queues that its inputs have moved away from */
+	uint32_t n_ports;     /* the stage's outputs */
 	uint32_t n_outputs; /* the stage's ports and, with dead=, one more */
 	struct input *inputs;
 	struct output *outputs;
@@ -217,7 +245,7 @@ struct replica {
 
 	bool has_thread; /* [start] */
 	pthread_t thread;
-	struct message ended, wake, swapped;
+	struct message ended, wake, swapped, parked;
 	struct swap_replica swap;
 };
 
@@ -241,13 +269,17 @@ struct stage {
 	struct engine *engine;
 	struct replica **replicas;
 	uint32_t n_replicas;     /* in the array, those that have left included */
+	struct replica *retired; /* those whose index another has now */
+	uint32_t index;          /* in the plan */
 	struct section *section; /* NULL: not critical */
 	struct order *order;     /* NULL: what is emitted leaves as it comes */
 	struct loop *loop;       /* the cycle that it is part of, or NULL */
-	struct joins joins;      /* [start] joins that wait for its end */
+	struct joins joins;      /* [control] joins that wait for its end */
 	uint32_t live;           /* [control] replicas that have not ended */
 	_Atomic bool ended;      /* [control] writes; flag_is() */
 	bool stopping;           /* [control] */
+	struct stage
+		*after; /* [control] it is begun when that one has ended; NULL: at its time */
 	struct swap_stage swap;
 };
 
@@ -255,7 +287,7 @@ struct join {
 	const struct plan_join *plan;
 	uint32_t remaining; /* [control] */
 	bool passed;        /* [control] */
-	struct joins joins; /* [start] joins that wait for this one */
+	struct joins joins; /* [control] joins that wait for this one */
 };
 
 /* A cycle of the graph: see loop.c. */
@@ -326,15 +358,17 @@ struct pool {
 };
 
 struct engine {
-	const struct plan *plan;
+	const struct plan *plan; /* under `shape`, and the control thread's */
 	pid_t pid; /* [start] a child process of a stage's has another */
 	struct item_pool *items;
 	struct arena arena;    /* [start, control] stages, replicas, places: until the end */
+	struct arena *making;  /* [start, control] where new ones are put */
 	struct stage **stages; /* as in the plan */
 	struct place **places; /* as the queues of the plan; further parts hang on them */
 	struct join *joins;
-	struct section *sections;
+	struct section **sections;
 	struct pc_shared *shareds;
+	uint32_t n_shareds;
 	struct loop *loops;
 	struct pool pool;
 	_Atomic uint32_t awake; /* replicas that are not idle; 0 and not at the end: deadlock */
@@ -352,6 +386,10 @@ struct engine {
 	struct item_cache control_cache;
 	bool stuck; /* [control] a thread did not come back: its memory must stay */
 	struct swap_engine swap;
+	struct reload_engine reload;
+	/* Taken by whoever looks at plan, stages, places and what hangs on them from outside, and by
+	 * the control thread while it changes them. */
+	pthread_mutex_t shape;
 
 	/* result: under `lock` */
 	pthread_mutex_t lock;
@@ -377,6 +415,22 @@ struct engine *embed_engine(struct pc_graph *graph);
 int engine_create(struct engine **ret, const struct plan *plan,
                   const struct pc_run_options *options, struct pc_error **err);
 int engine_start(struct engine *e, struct pc_error **err);
+/* For stages of a reload, too; [control]. e->places holds those that the plan names. */
+int create_stage(struct engine *e, struct stage *s, const struct plan *plan, uint32_t index);
+int create_replica(struct stage *s, const struct plan_stage *plan, struct replica *r,
+                   uint32_t index);
+int create_lanes(struct replica *r, struct output *o, const uint32_t *queues, uint32_t n);
+struct place *create_place(struct engine *e, const struct plan *plan,
+                           const struct plan_queue *q);
+int create_place_queue(struct place *p, uint32_t writers, uint32_t readers);
+int create_section(struct section **ret, const struct plan *plan, uint32_t index);
+int create_join_lists(const struct plan *plan, struct arena *a, struct joins *stages,
+                      struct joins *queues, struct joins *joins);
+void create_points(struct replica *r); /* at the queues, when they are there */
+void create_undo(struct stage *s);     /* all that is malloc'd */
+void create_undo_replica(struct replica *r);
+/* start.c, [control]: PC_OK or PC_ERROR */
+int open_replica(struct replica *r, struct pc_error **err);
 void engine_destroy(struct engine *e); /* after the end */
 
 /* fail.c */
@@ -397,6 +451,11 @@ void output_abandon(struct replica *r);          /* throw away what can't be sen
 bool output_all_closed(const struct replica *r); /* it is wired, and nobody reads any more */
 size_t output_room(const struct replica *r);     /* 0: wait; SIZE_MAX: no limit */
 bool output_arm(struct replica *r);              /* true: asleep until there is room */
+/* [control, while parked] What is on its way to this lane's queue goes in, whatever its capacity.
+ * False: no memory; some of it may have gone in. */
+bool output_send_rest(struct replica *r, struct output *o, struct lane *lane);
+void output_share(struct output *o); /* every item so far has a reference per queue */
+void output_splits_free(struct split *splits);
 
 /* Takes the reference over. */
 static inline int output_add(struct replica *r, unsigned port, struct item *item)
@@ -450,6 +509,8 @@ static inline void output_mark(struct replica *r)
 void place_put(struct place *p, size_t n);  /* before the items go in */
 void place_done(struct place *p, size_t n); /* when they are done with */
 void place_writer_end(struct place *p, const struct stage *s);
+bool place_writer_begin(struct place *p, const struct plan_stage *s); /* false: it is closed */
+bool place_reader_begin(struct place *p);
 void place_reader_end(struct place *p);
 void place_drop(void *place, void *item); /* a queue's drop callback */
 
@@ -461,6 +522,7 @@ void waiting_pass(
 /* at work for one input: what others have woken us for may have to wait long */
 void waiting_pass_others(struct replica *r, const struct input *taken);
 void waiting_cancel(struct replica *r); /* never again */
+void waiting_rest(struct replica *r);   /* for now: no queue knows of it */
 
 /* process.c, [replica] */
 void process_items(struct replica *r, struct input *in, struct item **items, size_t n);
@@ -469,13 +531,14 @@ bool process_closed(struct replica *r); /* tells of inputs that have closed; fal
 void process_finish(struct replica *r);
 
 /* activate.c, [replica] */
-enum act { ACT_AGAIN, ACT_SLEEP, ACT_ENDED };
+enum act { ACT_AGAIN, ACT_SLEEP, ACT_ENDED, ACT_PARKED };
 enum act activate(struct replica *r, struct scratch *scratch);
 
 /* task.c */
 void task_begin(struct replica *r);                /* [replica] it was QUEUED */
 void task_notify(struct replica *r);               /* [any] */
 bool task_settle(struct replica *r, enum act act); /* [replica] true: it is ready again */
+void task_unpark(struct replica *r);               /* [control] */
 
 /* section.c */
 bool section_enter(struct section *s, struct replica *r); /* false: left waiting there */
@@ -524,12 +587,15 @@ void wake_close(struct replica *r);   /* [control] */
 void join_stage_ended(struct engine *e, struct stage *s);
 void join_place_drained(struct engine *e, struct place *p);
 void join_begin(struct engine *e);
+void join_start(struct stage *s); /* if it may; once */
+void join_look(struct engine *e); /* after a reload: what waits for nothing any more passes */
 void stage_stop(struct stage *s, enum stop how);
 
 /* finish.c, [control] */
 void finish(struct engine *e);                        /* all stages have ended */
 bool thread_join(struct engine *e, pthread_t thread); /* false: stuck, left alone */
 void stage_close(struct stage *s);
+void replica_close(struct replica *r);
 
 /* explain.c, [any] */
 void explain(struct engine *e, struct buf *out);

@@ -10,7 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-static void close_replica(struct replica *r)
+void replica_close(struct replica *r)
 {
 	int rc;
 
@@ -34,7 +34,7 @@ static void close_replica(struct replica *r)
 void stage_close(struct stage *s)
 {
 	for (uint32_t i = 0; i < s->n_replicas; i++)
-		close_replica(s->replicas[i]);
+		replica_close(s->replicas[i]);
 }
 
 /* Threads that were abandoned may never come: they get a moment, then stay behind. */
@@ -71,6 +71,7 @@ void finish(struct engine *e)
 			wake_close(e->stages[i]->replicas[k]);
 	join_own_threads(e);
 	pool_quit(e);
+	reload_finish(e);
 	ledger_settle(e);
 	swap_finish(e);
 	control_close_handles(e);

@@ -19,8 +19,11 @@ static void count_down(struct engine *e, const struct joins *joins)
 			pass(e, list[i]);
 }
 
-static void start_stage(struct stage *s)
+/* Its join has passed; or the stage whose place it takes has ended. */
+void join_start(struct stage *s)
 {
+	if (s->after || !s->engine->joins[s->plan->start].passed)
+		return;
 	for (uint32_t i = 0; i < s->n_replicas; i++) {
 		atomic_store_explicit(&s->replicas[i]->started, 1,
 		                      memory_order_release); /* A5 */
@@ -38,7 +41,7 @@ static void pass(struct engine *e, uint32_t index)
 		struct stage *s = e->stages[i];
 
 		if (s->plan->start == index && !flag_is(&s->ended))
-			start_stage(s);
+			join_start(s);
 		if (s->plan->daemon && s->plan->until == index)
 			stage_stop(s, STOP_HARD);
 	}
@@ -48,6 +51,11 @@ static void pass(struct engine *e, uint32_t index)
 void join_stage_ended(struct engine *e, struct stage *s)
 {
 	count_down(e, &s->joins);
+	for (uint32_t i = 0; s->plan->gone && i < e->plan->n_stages; i++)
+		if (e->stages[i]->after == s) {
+			e->stages[i]->after = NULL;
+			join_start(e->stages[i]);
+		}
 }
 
 void join_place_drained(struct engine *e, struct place *p)
@@ -75,4 +83,12 @@ void join_begin(struct engine *e)
 		if (plan->n_stages + plan->n_queues + plan->n_joins == 0)
 			pass(e, i);
 	}
+}
+
+void join_look(struct engine *e)
+{
+	for (uint32_t i = 0; i < e->plan->n_joins; i++)
+		if (!e->joins[i].plan->gone && !e->joins[i].passed &&
+		    e->joins[i].remaining == 0)
+			pass(e, i);
 }

@@ -2,7 +2,7 @@
  *
  * `put` and `dropped` are the queue's own figures, the others are counted by those who took the
  * items: so the sum is a proof and not a tautology. Control thread, after all others have gone
- * (ledger_settle); any thread for a snapshot (ledger_row).
+ * (ledger_settle); any thread that holds `shape` for a snapshot (ledger_row).
  */
 #include "engine/engine.h"
 
@@ -12,27 +12,17 @@
 
 static void count_readers(const struct place *p, struct pc_queue_row *row)
 {
-	const struct engine *e = p->engine;
-
-	for (uint32_t i = 0; i < p->plan->n_readers; i++) {
-		const struct stage *s = e->stages[p->plan->readers[i]];
-
-		for (uint32_t k = 0; k < s->n_replicas; k++)
-			for (uint32_t port = 0; port < s->desc->n_inputs; port++) {
-				const struct input *in = &s->replicas[k]->inputs[port];
-
-				if (in->place != p)
-					continue;
-				row->done += count_read(&in->done);
-				row->dead += count_read(&in->dead);
-				row->abandoned += count_read(&in->abandoned);
-				/* in the hands of a thread that never came back */
-				if (s->replicas[k]->abandoned)
-					row->abandoned += count_read(&in->taken) -
-					                  count_read(&in->done) -
-					                  count_read(&in->dead) -
-					                  count_read(&in->abandoned);
-			}
+	row->done += p->past.done;
+	row->dead += p->past.dead;
+	row->abandoned += p->past.abandoned;
+	for (const struct input *in = p->reading; in; in = in->next_reading) {
+		row->done += count_read(&in->done);
+		row->dead += count_read(&in->dead);
+		row->abandoned += count_read(&in->abandoned);
+		/* in the hands of a thread that never came back */
+		if (in->waiting.replica->abandoned)
+			row->abandoned += count_read(&in->taken) - count_read(&in->done) -
+			                  count_read(&in->dead) - count_read(&in->abandoned);
 	}
 }
 

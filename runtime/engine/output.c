@@ -212,6 +212,39 @@ static bool flush_port(struct replica *r, struct output *o)
 	return true;
 }
 
+void output_share(struct output *o)
+{
+	for (; o->n_queues > 1 && o->shared < o->mark; o->shared++)
+		item_ref(o->items[o->shared], o->n_queues - 1);
+	o->shared = o->mark;
+}
+
+bool output_send_rest(struct replica *r, struct output *o, struct lane *lane)
+{
+	struct place *p = lane->place;
+	size_t more = o->mark - lane->sent;
+	bool sent;
+
+	if (more == 0)
+		return true;
+	output_share(o);
+	queue_set_policy(p->queue, (uint32_t)(queue_held(p->queue) + more), p->plan->full);
+	sent = flush_lane(r, o, lane);
+	queue_set_policy(p->queue, p->plan->capacity, p->plan->full);
+	return sent;
+}
+
+void output_splits_free(struct split *split)
+{
+	while (split) {
+		struct split *next = split->next;
+
+		free(split->keys);
+		free(split);
+		split = next;
+	}
+}
+
 bool output_flush(struct replica *r)
 {
 	bool all = true;

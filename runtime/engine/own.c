@@ -22,16 +22,18 @@ void own_wake(struct replica *r)
 		futex_wake(&r->granted, 1);
 }
 
-static bool asleep(struct replica *r)
+static bool asleep(struct replica *r, uint32_t *ret_seen)
 {
-	return atomic_load_explicit(&r->sched, memory_order_acquire) == TASK_IDLE; /* W2 */
+	*ret_seen = atomic_load_explicit(&r->sched, memory_order_acquire); /* W2 */
+	return *ret_seen == TASK_IDLE || *ret_seen == TASK_PARKED;
 }
 
 static void wait_until_ready(struct replica *r)
 {
 	int64_t until = 0;
+	uint32_t seen;
 
-	while (asleep(r)) {
+	while (asleep(r, &seen)) {
 		int64_t now = clock_now_ns();
 
 		if (until == 0)
@@ -39,7 +41,7 @@ static void wait_until_ready(struct replica *r)
 		if (now < until)
 			cpu_relax();
 		else
-			futex_wait(&r->sched, TASK_IDLE, INT64_MAX);
+			futex_wait(&r->sched, seen, INT64_MAX);
 	}
 }
 

@@ -49,6 +49,29 @@ void place_writer_end(struct place *p, const struct stage *s)
 		control_post(p->engine, &p->message);
 }
 
+/* The writer counts first, so that no moment shows the queue without one. */
+bool place_writer_begin(struct place *p, const struct plan_stage *s)
+{
+	if (!s->daemon)
+		/* relaxed: only an end looks whether it is the last */
+		atomic_fetch_add_explicit(&p->writers, 1, memory_order_relaxed);
+	if ((s->daemon && !p->daemon_only) || pc_queue_writer_add(p->queue) == PC_OK)
+		return true;
+	if (!s->daemon)
+		/* relaxed: as above */
+		atomic_fetch_sub_explicit(&p->writers, 1, memory_order_relaxed);
+	return false;
+}
+
+bool place_reader_begin(struct place *p)
+{
+	if (pc_queue_reader_add(p->queue) != PC_OK)
+		return false;
+	/* relaxed: as above */
+	atomic_fetch_add_explicit(&p->readers, 1, memory_order_relaxed);
+	return true;
+}
+
 void place_reader_end(struct place *p)
 {
 	pc_queue_reader_end(p->queue);

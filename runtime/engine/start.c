@@ -1,6 +1,6 @@
 /* engine/start.c: stages are opened, threads are started; or everything is undone.
  *
- * Called once, by the thread that starts the graph.
+ * Called once, by the thread that starts the graph; open_replica() by the control thread, too.
  */
 #include "engine/engine.h"
 
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int open_replica(struct replica *r, struct pc_error **err)
+int open_replica(struct replica *r, struct pc_error **err)
 {
 	const struct plan_stage *plan = r->stage->plan;
 	int rc;

@@ -47,6 +47,7 @@ int state_create(struct engine *e)
 	e->shareds = calloc(n ? n : 1, sizeof(*e->shareds));
 	if (!e->shareds)
 		return PC_NOMEM;
+	e->n_shareds = n;
 	for (uint32_t i = 0; i < n; i++) {
 		const struct plan_shared *plan = &e->plan->shareds[i];
 		struct pc_shared *s = &e->shareds[i];
@@ -65,10 +66,10 @@ void state_destroy(struct engine *e)
 {
 	if (!e->shareds)
 		return;
-	if (e->plan->n_shareds > 0) {
+	if (e->n_shareds > 0) {
 		shared_wait();
 		queue_rcu_lock();
-		for (uint32_t i = 0; i < e->plan->n_shareds; i++)
+		for (uint32_t i = 0; i < e->n_shareds; i++)
 			shared_destroy(e->shareds[i].data);
 		queue_rcu_unlock();
 	}
@@ -91,10 +92,10 @@ __attribute__((format(printf, 2, 3))) static int refuse(struct replica *r, const
 struct pc_shared *state_find(struct pc_stage *st, const char *name)
 {
 	struct replica *r = replica_of(st);
-	const struct plan *plan = r->engine->plan;
+	struct engine *e = r->engine;
 
-	for (uint32_t i = 0; i < plan->n_shareds; i++)
-		if (strcmp(plan->shareds[i].name, name) == 0)
+	for (uint32_t i = 0; i < e->n_shareds; i++)
+		if (strcmp(e->shareds[i].plan->name, name) == 0)
 			return &r->engine->shareds[i];
 	refuse(r, "there is no shared state '%s' in the graph", name);
 	return NULL;
@@ -155,8 +156,9 @@ static bool in_callback(const struct replica *r)
 
 static int may_update(struct replica *r, struct pc_shared *s)
 {
-	const struct engine *e = r->engine;
+	struct engine *e = r->engine;
 	uint32_t own = r->stage->plan->section, owner = PLAN_NONE;
+	int rc;
 
 	if (own == PLAN_NONE)
 		return refuse(r,
@@ -173,11 +175,14 @@ static int may_update(struct replica *r, struct pc_shared *s)
 		    &s->section, &owner, own, memory_order_relaxed, memory_order_relaxed) ||
 	    owner == own)
 		return PC_OK;
-	return refuse(r,
-	              "shared state '%s' is updated in the critical section '%s', and stage "
-	              "'%s' belongs to '%s': give them the same critical=NAME",
-	              s->plan->name, e->sections[owner].plan->name, r->pub.name,
-	              e->sections[own].plan->name);
+	pthread_mutex_lock(&e->shape);
+	rc = refuse(r,
+	            "shared state '%s' is updated in the critical section '%s', and stage '%s' "
+	            "belongs to '%s': give them the same critical=NAME",
+	            s->plan->name, e->sections[owner]->plan->name, r->pub.name,
+	            e->sections[own]->plan->name);
+	pthread_mutex_unlock(&e->shape);
+	return rc;
 }
 
 /* Why the floor said PC_INVALID. */

@@ -27,9 +27,12 @@ int swap_ask(struct engine *e, uint32_t stage, const struct swap_offer *offer,
              const struct swap_wish *wish, struct swap_report *ret_report,
              struct pc_error **err)
 {
-	struct swap_request request = {.stage = e->stages[stage], .wish = *wish};
+	struct swap_request request = {.wish = *wish};
 	int rc;
 
+	pthread_mutex_lock(&e->shape);
+	request.stage = e->stages[stage];
+	pthread_mutex_unlock(&e->shape);
 	if (offer)
 		request.offer = *offer;
 	request.until_ns = clock_after_ns(clock_now_ns(), wish->timeout_ns);

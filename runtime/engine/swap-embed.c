@@ -14,14 +14,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool find_stage(const struct engine *e, const char *name, uint32_t *ret)
+static bool find_stage(struct engine *e, const char *name, uint32_t *ret)
 {
-	for (uint32_t i = 0; i < e->plan->n_stages; i++)
-		if (strcmp(e->plan->stages[i].name, name) == 0) {
+	bool found = false;
+
+	pthread_mutex_lock(&e->shape);
+	for (uint32_t i = 0; i < e->plan->n_stages && !found; i++)
+		if (!e->plan->stages[i].gone && strcmp(e->plan->stages[i].name, name) == 0) {
 			*ret = i;
-			return true;
+			found = true;
 		}
-	return false;
+	pthread_mutex_unlock(&e->shape);
+	return found;
 }
 
 static int swap_one(struct pc_graph *graph, const char *stage, const char *file,

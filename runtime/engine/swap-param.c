@@ -74,53 +74,6 @@ static bool holds_default(const struct pc_param *row, const void *params)
 	return same;
 }
 
-/* In the notation in which a graph gives it. */
-static void value_text(struct buf *out, const struct pc_param *row, const void *params)
-{
-	const char *at = (const char *)params + row->offset;
-	union {
-		bool b;
-		int64_t i;
-		uint64_t u;
-		double f;
-		uint32_t e;
-	} v = {.u = 0};
-
-	if (is_text(row->type)) {
-		const char *text = text_at(params, row->offset);
-
-		buf_adds(out, text ? text : "");
-		return;
-	}
-	memcpy(&v, at, loader_param_size(row->type));
-	switch ((enum pc_type)row->type) {
-	case PC_T_BOOL:
-		buf_adds(out, v.b ? "true" : "false");
-		break;
-	case PC_T_I64:
-		buf_addf(out, "%" PRId64, v.i);
-		break;
-	case PC_T_U64:
-	case PC_T_BYTES:
-		buf_addf(out, "%" PRIu64, v.u);
-		break;
-	case PC_T_F64:
-		buf_addf(out, "%.17g", v.f);
-		break;
-	case PC_T_DURATION:
-		value_duration_text(out, v.i);
-		break;
-	case PC_T_ENUM:
-		for (uint32_t i = 0; row->names && row->names[i]; i++)
-			if (i == v.e)
-				buf_adds(out, row->names[i]);
-		break;
-	case PC_T_STRING:
-	case PC_T_PATH:
-		break;
-	}
-}
-
 static enum fate fate_of(const struct pc_param *row, const struct build *from, unsigned how,
                          const struct pc_param **ret_old)
 {
@@ -138,7 +91,7 @@ static enum fate fate_of(const struct pc_param *row, const struct build *from, u
 	                                                    : FATE_OLD_DEFAULT;
 }
 
-static const char *keep_text(struct engine *e, const char *text)
+const char *swap_keep_text(struct engine *e, const char *text)
 {
 	struct swap_engine *sw = &e->swap;
 	char **more, *copy;
@@ -164,7 +117,7 @@ static int set_value(struct stage *s, struct build *to, const struct pc_param *r
 	struct buf why = {0};
 	int rc = PC_OK;
 
-	text = keep_text(s->engine, text);
+	text = swap_keep_text(s->engine, text);
 	if (!text)
 		return error_set(err, PC_NOMEM, "out of memory");
 	if (!loader_param_parse(row, text, strlen(text), (char *)to->own_params + row->offset,
@@ -201,7 +154,7 @@ static int set_one(struct stage *s, const struct build *from, struct build *to,
 		                 value_type_name(row->type));
 	if (fate != FATE_KEPT && fate != FATE_OLD_DEFAULT)
 		return set_default(s, to, row, err);
-	value_text(&text, old, from->params);
+	loader_param_text(&text, old, from->params);
 	rc = text.failed ? error_set(err, PC_NOMEM, "out of memory")
 	                 : set_value(s, to, row, text.text ? text.text : "", err);
 	buf_fini(&text);
@@ -310,7 +263,7 @@ void swap_param_words(const struct build *from, const struct build *to, unsigned
 		enum fate fate = fate_of(row, from, how, &old);
 		struct buf value = {0};
 
-		value_text(&value, row, to->params);
+		loader_param_text(&value, row, to->params);
 		buf_addf(words, "%s%s %s", comma, row->name, value.text ? value.text : "''");
 		comma = ", ";
 		if (fate == FATE_KEPT)

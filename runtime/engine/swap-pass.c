@@ -211,7 +211,7 @@ static void look_for_pointers(struct build *victim, const struct dropped *at)
 
 static uint64_t handled(const struct replica *r)
 {
-	uint64_t n = 0;
+	uint64_t n = r->taken_before;
 
 	for (uint32_t i = 0; i < r->stage->desc->n_inputs; i++)
 		n += count_read(&r->inputs[i].taken);

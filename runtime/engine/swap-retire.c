@@ -96,7 +96,7 @@ static bool in_use(const struct stage *s, const struct build *b)
 {
 	const struct cut *cut = s->swap.cut;
 
-	for (uint32_t i = 0; i < s->plan->replicas; i++)
+	for (uint32_t i = 0; i < s->n_replicas; i++)
 		if (swap_build_of(s->replicas[i]) == b)
 			return true;
 	return b == &s->swap.first || b == s->swap.current || b == s->swap.fallback ||

@@ -375,7 +375,8 @@ static bool look(struct stage *s, int64_t now)
 		answer(s, &s->swap.answering, PC_OK, NULL);
 	}
 	look_at_time(s, now);
-	if (!s->swap.in_flight && s->swap.pending && queue_is_free(s)) {
+	if (!s->swap.in_flight && s->swap.pending && queue_is_free(s) &&
+	    !reload_is_under_way(s->engine)) {
 		begin(s);
 		news = true;
 	}
@@ -458,7 +459,7 @@ bool swap_turn(struct engine *e)
 			at = &s->swap.next_active;
 		}
 	}
-	tick(e, e->swap.active != NULL);
+	tick(e, e->swap.active != NULL || reload_is_under_way(e));
 	return news;
 }
 

@@ -87,7 +87,7 @@ static void flip_place(struct input *in, unsigned version, struct cut *cut)
 }
 
 /* Runtime waits of a source return PC_AGAIN: it passes the cut and is called again. */
-static void kick(struct replica *r)
+void swap_kick(struct replica *r)
 {
 	int fd;
 
@@ -130,7 +130,7 @@ static void launch(struct stage *s, struct cut *cut)
 		flip(s, cut);
 	/* Before the target: whoever passes takes its kick back. */
 	for (uint32_t i = 0; i < s->n_replicas && is_blocking_source(s); i++)
-		kick(s->replicas[i]);
+		swap_kick(s->replicas[i]);
 	atomic_store_explicit(&s->swap.target, cut, memory_order_release); /* SW1 */
 	notify(s);
 	swap_activate(s);
@@ -359,7 +359,7 @@ void swap_stopped(struct replica *r)
 	guard_stop(r, now->build, now->state);
 }
 
-static void destroy_stage(struct stage *s)
+void swap_undo_stage(struct stage *s)
 {
 	/* relaxed, both: no other thread any more */
 	struct build *b = atomic_load_explicit(&s->swap.builds, memory_order_relaxed);
@@ -382,6 +382,8 @@ static void destroy_stage(struct stage *s)
 		r->swap.shadow = NULL;
 	}
 	swap_record_destroy(s);
+	for (struct replica *r = s->retired; r; r = r->retired)
+		free(r->swap.shadow);
 	free(s->swap.report.words);
 	while (b) {
 		/* relaxed: as above */
@@ -418,7 +420,7 @@ void swap_destroy(struct engine *e)
 {
 	wait_for_callbacks(e);
 	for (uint32_t i = 0; e->stages && i < e->plan->n_stages && e->stages[i]; i++)
-		destroy_stage(e->stages[i]);
+		swap_undo_stage(e->stages[i]);
 	swap_retire_rest(e);
 	for (size_t i = 0; i < e->swap.n_texts; i++)
 		free(e->swap.texts[i]);

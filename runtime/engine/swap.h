@@ -396,6 +396,7 @@ bool swap_create(struct engine *e);          /* [start] false: no memory */
 void swap_create_stage(struct stage *s);     /* [start] */
 void swap_create_replica(struct replica *r); /* [start] its state is there */
 void swap_destroy(struct engine *e);         /* after the end */
+void swap_undo_stage(struct stage *s);       /* [control] it was never run */
 /* [control]. swap_begin: PC_OK: the cut is in flight (or, dry run, would be). Takes a build out of
  * the offer. ret_report: decided so far. */
 int swap_begin(struct stage *s, struct swap_offer *offer, unsigned how,
@@ -407,6 +408,7 @@ void swap_complete(struct stage *s);
 void swap_set_aside_free(struct stage *s);
 void swap_stopped(struct replica *r); /* call its stop() */
 const struct build *swap_build_of(struct replica *r);
+void swap_kick(struct replica *r);
 void swap_drop(struct replica *r, struct dropped *dropped);
 void swap_cut_free(struct cut *cut);
 /* swap-make.c, [control] */
@@ -423,6 +425,8 @@ int swap_params(struct stage *s, const struct build *from, struct build *to, uns
 bool swap_param_copies(struct route *route, unsigned how);
 void swap_param_words(const struct build *from, const struct build *to, unsigned how,
                       struct buf *words);
+/* The engine's copy, until its end; NULL: no memory. */
+const char *swap_keep_text(struct engine *e, const char *text);
 const struct pc_param *swap_param_named(const struct pc_stage_desc *desc, const char *name);
 bool swap_param_like(const struct pc_param *a, const struct pc_param *b);
 

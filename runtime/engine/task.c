@@ -2,6 +2,7 @@
  *
  *   IDLE --notify--> QUEUED --a thread takes it--> RUNNING --settle--> IDLE, QUEUED or ENDED
  *                                                  RUNNING --notify--> NOTIFIED --settle--> QUEUED
+ *                                                  RUNNING --settle--> PARKED --unpark--> QUEUED
  *
  * A notify that meets QUEUED or NOTIFIED is already covered: the activation to come looks at
  * everything. So each replica is in at most one run queue, once.
@@ -16,6 +17,7 @@
  *   T1 notify: acq_rel sched -> T1 task_begin: acq_rel sched likewise, when it was QUEUED
  *   T3 fall_asleep: acq_rel awake, with C7 of control.c      all is asleep
  *   T5 task_notify: acq_rel external -> itself               who un-counts the timer
+ *   T6 settle: release sched -> T7 is_parked of reload-park.c: acquire sched    the replica is the control thread's
  */
 #include "engine/engine.h"
 
@@ -40,8 +42,8 @@ void task_notify(struct replica *r)
 			want = TASK_QUEUED;
 		else if (seen == TASK_RUNNING)
 			want = TASK_NOTIFIED;
-		else if (seen == TASK_ENDED)
-			return;
+		else if (seen >= TASK_ENDED)
+			return; /* or PARKED: it will look at everything when it goes on */
 		else
 			want = seen; /* even then: what we wrote must be seen by that activation */
 	} while (!atomic_compare_exchange_weak_explicit(
@@ -81,6 +83,12 @@ bool task_settle(struct replica *r, enum act act)
 		fall_asleep(e);
 		return false;
 	}
+	if (act == ACT_PARKED) {
+		atomic_store_explicit(&r->sched, TASK_PARKED, memory_order_release); /* T6 */
+		control_post(e, &r->parked);
+		fall_asleep(e);
+		return false;
+	}
 	if (act == ACT_AGAIN) {
 		atomic_store_explicit(&r->sched, TASK_QUEUED, memory_order_release); /* T2 */
 		return true;
@@ -98,4 +106,11 @@ bool task_settle(struct replica *r, enum act act)
 	atomic_store_explicit(&r->external, false, memory_order_relaxed);
 	atomic_store_explicit(&r->sched, TASK_QUEUED, memory_order_release); /* T2 */
 	return true;
+}
+
+/* What the control thread has changed meanwhile is seen by the activation that follows. */
+void task_unpark(struct replica *r)
+{
+	atomic_store_explicit(&r->sched, TASK_IDLE, memory_order_release); /* T1 */
+	task_notify(r);
 }

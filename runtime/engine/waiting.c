@@ -15,6 +15,8 @@
  */
 #include "engine/engine.h"
 
+#include "base/futex.h"
+
 static void on_wake(struct queue_waiter *waiter)
 {
 	struct waiting_at *w = (struct waiting_at *)(void *)waiter;
@@ -72,6 +74,23 @@ static void cancel_one(struct waiting_at *w)
 	queue_pass(w->queue, &w->waiter);
 }
 
+/* The queue may be just about to wake us: then it has us in its hands until it has said so. */
+static void rest_one(struct waiting_at *w)
+{
+	uint32_t state = atomic_load_explicit(&w->state, memory_order_acquire); /* N2 */
+
+	if (state == WAITING_NOT)
+		return;
+	if (state == WAITING_WOKEN || !queue_cancel(w->queue, &w->waiter)) {
+		while (atomic_load_explicit(&w->state, memory_order_acquire) != /* N2 */
+		       WAITING_WOKEN)
+			cpu_relax();
+		queue_pass(w->queue, &w->waiter);
+	}
+	/* relaxed: ours until armed again */
+	atomic_store_explicit(&w->state, WAITING_NOT, memory_order_relaxed);
+}
+
 static void for_each(struct replica *r, void (*what)(struct waiting_at *))
 {
 	for (uint32_t i = 0; i < r->stage->desc->n_inputs; i++)
@@ -96,4 +115,9 @@ void waiting_pass_others(struct replica *r, const struct input *taken)
 void waiting_cancel(struct replica *r)
 {
 	for_each(r, cancel_one);
+}
+
+void waiting_rest(struct replica *r)
+{
+	for_each(r, rest_one);
 }

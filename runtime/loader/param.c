@@ -6,6 +6,7 @@
 #include "base/near.h"
 #include "base/value.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 union value {
@@ -189,4 +190,39 @@ bool loader_param_parse(const struct pc_param *row, const char *text, size_t siz
 	}
 	memcpy(value, &v, loader_param_size(row->type));
 	return true;
+}
+
+void loader_param_text(struct buf *out, const struct pc_param *row, const void *params)
+{
+	const char *at = (const char *)params + row->offset;
+	union value v = {.u = 0};
+
+	memcpy(&v, at, loader_param_size(row->type));
+	switch ((enum pc_type)row->type) {
+	case PC_T_BOOL:
+		buf_adds(out, v.b ? "true" : "false");
+		break;
+	case PC_T_I64:
+		buf_addf(out, "%" PRId64, v.i);
+		break;
+	case PC_T_U64:
+	case PC_T_BYTES:
+		buf_addf(out, "%" PRIu64, v.u);
+		break;
+	case PC_T_F64:
+		buf_addf(out, "%.17g", v.f);
+		break;
+	case PC_T_DURATION:
+		value_duration_text(out, v.i);
+		break;
+	case PC_T_ENUM:
+		for (uint32_t i = 0; row->names && row->names[i]; i++)
+			if (i == v.e)
+				buf_adds(out, row->names[i]);
+		break;
+	case PC_T_STRING:
+	case PC_T_PATH:
+		buf_adds(out, v.s ? v.s : "");
+		break;
+	}
 }

@@ -22,4 +22,7 @@ bool loader_param_parse(const struct pc_param *row, const char *text, size_t siz
 /* Whether the row's range is one: both ends of the row's type, in order. */
 bool loader_param_range(const struct pc_param *row, struct buf *why);
 
+/* The value that stands in `params`, in the notation in which a graph gives it. */
+void loader_param_text(struct buf *out, const struct pc_param *row, const void *params);
+
 #endif

@@ -55,6 +55,10 @@ struct plan_stage {
 	struct plan_input *inputs; /* one per descriptor input */
 	struct plan_output *outputs;
 	void *params; /* state_size bytes: zero, with all parameters written in; strings in the arena */
+	/* Of a graph that has been reloaded (difference.h): */
+	bool gone;
+	const struct pc_stage_desc
+		*written; /* whose table `params` follows, when that is not desc's; or NULL */
 };
 
 struct plan_queue {
@@ -71,6 +75,9 @@ struct plan_queue {
 	uint32_t *readers;
 	uint32_t n_readers;
 	bool joined; /* a join waits for it to be drained */
+	/* Of a graph that has been reloaded (difference.h): */
+	bool gone;
+	bool was_left; /* a stage that went may still be writing it */
 };
 
 struct plan_join {
@@ -82,6 +89,7 @@ struct plan_join {
 	uint32_t n_queues;
 	uint32_t *joins; /* must have passed */
 	uint32_t n_joins;
+	bool gone; /* since a reload: it waits for nothing, and nobody waits for it */
 };
 
 struct plan_section {

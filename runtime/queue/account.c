@@ -113,8 +113,8 @@ void pc_queue_stats(const struct pc_queue *queue, struct pc_queue_stats *ret_sta
 	stats.done = figure(&q->done);
 	stats.dropped = figure(&q->dropped_new) + old;
 	stats.queued = (tail - poisoned) - (head - skipped);
-	if (stats.queued > q->capacity)
-		stats.queued = q->capacity; /* others moved on between the two looks */
+	if (stats.queued > queue_capacity(q))
+		stats.queued = queue_capacity(q); /* others moved on between the two looks */
 	stats.high_water = figure(&q->high_water);
 	if (stats.high_water < stats.queued)
 		stats.high_water = stats.queued;

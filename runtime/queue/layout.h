@@ -171,8 +171,8 @@ struct pc_queue {
 	_Atomic(struct segment *) head_segment;
 
 	/* all, written rarely */
-	alignas(QUEUE_LINE) uint32_t capacity;
-	uint32_t full; /* enum pc_full */
+	alignas(QUEUE_LINE) _Atomic uint32_t capacity; /* queue_capacity() */
+	uint32_t full; /* enum pc_full; changes when nobody puts */
 	void (*drop)(void *user, void *item);
 	void *drop_user;
 	_Atomic uint64_t waiting[2]; /* by side: threads | tasks << 32 */
@@ -197,6 +197,13 @@ struct pc_queue {
 _Static_assert(sizeof(struct pc_queue) == 7 * QUEUE_LINE, "idle queue: 448 bytes");
 
 #define QUEUE_ALIVE UINT64_C(1)
+
+static inline uint32_t queue_capacity(const struct pc_queue *queue)
+{
+	/* relaxed: it changes by queue_set_policy() only, and any value that it had is right */
+	return atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&queue->capacity,
+	                            memory_order_relaxed);
+}
 
 /* put.c: as many as fit; PC_OK when all are in, else PC_FULL, PC_CLOSED, PC_NOMEM. */
 int put_some(struct pc_queue *queue, void *const *items, size_t n, size_t *ret_put);

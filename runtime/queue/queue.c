@@ -28,7 +28,7 @@ int pc_queue_create(struct pc_queue **ret_queue, const struct pc_queue_options *
 	if (!queue)
 		return PC_NOMEM;
 	memset((void *)queue, 0, sizeof(*queue));
-	queue->capacity = given.capacity ? given.capacity : CAPACITY_DEFAULT;
+	atomic_init(&queue->capacity, given.capacity ? given.capacity : CAPACITY_DEFAULT);
 	queue->full = given.full;
 	queue->drop = given.drop;
 	queue->drop_user = given.drop_user;
@@ -229,18 +229,52 @@ unsigned queue_version(const struct pc_queue *queue)
 	                  1); /* S2 */
 }
 
-size_t queue_fill(const struct pc_queue *queue)
+void queue_set_policy(struct pc_queue *queue, uint32_t capacity, uint32_t full)
+{
+	queue->full = full;
+	/* relaxed, all: nobody puts now; 0: the next put looks at the head */
+	atomic_store_explicit(&queue->capacity, capacity, memory_order_relaxed);
+	atomic_store_explicit(&queue->limit, 0, memory_order_relaxed); /* relaxed: as above */
+	atomic_store_explicit(&queue->high_check, 0,
+	                      memory_order_relaxed); /* relaxed: as above */
+	wait_wake_all(queue, SIDE_PUT);
+}
+
+void queue_raise_capacity(struct pc_queue *queue, uint32_t capacity)
+{
+	if (capacity <= queue_capacity(queue))
+		return;
+	/* relaxed: a put that still sees the old one finds it full a little early */
+	atomic_store_explicit(&queue->capacity, capacity, memory_order_relaxed);
+	wait_wake_all(queue, SIDE_PUT);
+}
+
+static size_t fill(const struct pc_queue *queue, uint32_t capacity)
 {
 	/* relaxed, both: stale at once anyway */
 	uint64_t tail = atomic_load_explicit(&queue->tail_hint, memory_order_relaxed);
 	/* relaxed: see above */
 	uint64_t head = atomic_load_explicit(&queue->head, memory_order_relaxed) >> 1;
-	uint64_t fill = tail > head ? tail - head : 0;
+	uint64_t n = tail > head ? tail - head : 0;
 
-	return fill < queue->capacity ? (size_t)fill : queue->capacity;
+	return n < capacity ? (size_t)n : capacity;
+}
+
+size_t queue_held(const struct pc_queue *queue)
+{
+	uint64_t head = atomic_load_explicit(&queue->head, memory_order_acquire) >> 1; /* S2 */
+
+	return (size_t)(put_position((struct pc_queue *)(uintptr_t)queue) - head);
+}
+
+size_t queue_fill(const struct pc_queue *queue)
+{
+	return fill(queue, queue_capacity(queue));
 }
 
 size_t queue_room(const struct pc_queue *queue)
 {
-	return queue->capacity - queue_fill(queue);
+	uint32_t capacity = queue_capacity(queue);
+
+	return capacity - fill(queue, capacity);
 }

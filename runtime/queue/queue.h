@@ -46,6 +46,14 @@ bool queue_cancel(struct pc_queue *queue, struct queue_waiter *waiter);
  * task that was woken and will not take (put) after all must say so, or others sleep on. */
 void queue_pass(struct pc_queue *queue, struct queue_waiter *waiter);
 
+/* Another capacity, and another enum pc_full, while nobody puts (takes may go on). A queue that holds
+ * more than its new capacity keeps it, and is full until less than that is left. */
+void queue_set_policy(struct pc_queue *queue, uint32_t capacity, uint32_t full);
+/* A larger one, while others put. */
+void queue_raise_capacity(struct pc_queue *queue, uint32_t capacity);
+/* How many places are taken up while nobody puts; exact, and at most that when others take. */
+size_t queue_held(const struct pc_queue *queue);
+
 /* Estimates that may be stale at once: free places as puts see them, items as takes see them. */
 size_t queue_room(const struct pc_queue *queue);
 size_t queue_fill(const struct pc_queue *queue);

@@ -55,22 +55,22 @@ uint64_t room_look(struct pc_queue *queue, uint64_t position, uint64_t wanted)
 	uint64_t high = atomic_load_explicit(&queue->high_water, memory_order_relaxed);
 	/* relaxed: see above */
 	uint64_t check = atomic_load_explicit(&queue->high_check, memory_order_relaxed);
-	uint64_t used, depth;
+	uint64_t used, depth, capacity = queue_capacity(queue);
 
 	/* Others have filled our position, and takers emptied it: the claim will fail. */
 	if (head > position)
 		return wanted;
 	used = position - head;
-	if (used >= queue->capacity)
+	if (used >= capacity)
 		return 0;
-	if (queue->capacity - used < NEAR && wanted <= NEAR && queue->capacity >= 4 * NEAR) {
+	if (capacity - used < NEAR && wanted <= NEAR && capacity >= 4 * NEAR) {
 		head = linger(queue, head);
 		if (head > position)
 			return wanted;
 		used = position - head;
 	}
-	if (wanted > queue->capacity - used)
-		wanted = queue->capacity - used;
+	if (wanted > capacity - used)
+		wanted = capacity - used;
 	depth = used + wanted;
 	if (depth > high) {
 		check = depth;
@@ -82,7 +82,7 @@ uint64_t room_look(struct pc_queue *queue, uint64_t position, uint64_t wanted)
 	} else {
 		check = check < 4 ? 8 : 2 * check;
 		check = check < high + 64 ? check : high + 64;
-		check = check < queue->capacity ? check : queue->capacity;
+		check = check < capacity ? check : capacity;
 	}
 	/* relaxed: see above */
 	atomic_store_explicit(&queue->high_check, check, memory_order_relaxed);

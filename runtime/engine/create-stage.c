@@ -1,0 +1,240 @@
+/* engine/create-stage.c: the parts of a graph at run time: stages, replicas, places, sections.
+ *
+ * Called by create.c before any other thread exists, and by reload-make.c on the control thread
+ * for what is new in a running graph. Nobody else knows of what is made here until it is wired
+ * into the rest; so who writes and reads a queue is counted later, by whoever does that. Objects
+ * lie in the arena e->making and never move; lists that may be exchanged are malloc'd. Half-built
+ * ones are taken apart by create_undo().
+ */
+#include "engine/engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void *array(size_t n, size_t size)
+{
+	return calloc(n ? n : 1, size);
+}
+
+/* --------------------------------------------------------------------------------- lanes --- */
+
+static uint32_t parts(const struct place *p)
+{
+	uint32_t n = 0;
+
+	for (; p; p = p->next_part)
+		n++;
+	return n;
+}
+
+static struct split *create_split(const struct place *p)
+{
+	struct split *split = calloc(1, sizeof(*split));
+
+	if (!split)
+		return NULL;
+	by_parse(p->by, &split->by);
+	split->n_parts = parts(p);
+	return split;
+}
+
+int create_lanes(struct replica *r, struct output *o, const uint32_t *queues, uint32_t n)
+{
+	uint32_t n_lanes = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		n_lanes += parts(r->engine->places[queues[i]]);
+	o->n_queues = n;
+	o->lanes = array(n_lanes, sizeof(*o->lanes));
+	if (!o->lanes)
+		return PC_NOMEM;
+	for (uint32_t i = 0; i < n; i++) {
+		struct place *p = r->engine->places[queues[i]];
+		struct split *split = NULL;
+
+		if (p->next_part) {
+			split = create_split(p);
+			if (!split)
+				return PC_NOMEM;
+			split->next = o->splits;
+			o->splits = split;
+		}
+		for (uint32_t part = 0; p; p = p->next_part, part++) {
+			struct lane *lane = &o->lanes[o->n_lanes++];
+
+			lane->waiting.replica = r;
+			lane->place = p;
+			lane->split = split;
+			lane->part = part;
+		}
+	}
+	return PC_OK;
+}
+
+/* When the queues are there. */
+void create_points(struct replica *r)
+{
+	for (uint32_t i = 0; i < r->stage->desc->n_inputs; i++)
+		r->inputs[i].waiting.queue = r->inputs[i].place->queue;
+	for (uint32_t i = 0; i < r->n_outputs; i++)
+		for (uint32_t k = 0; k < r->outputs[i].n_lanes; k++)
+			r->outputs[i].lanes[k].waiting.queue =
+				r->outputs[i].lanes[k].place->queue;
+}
+
+/* ---------------------------------------------------------------------- replicas, stages --- */
+
+int create_replica(struct stage *s, const struct plan_stage *plan, struct replica *r,
+                   uint32_t index)
+{
+	bool dead = plan->on_error == PLAN_DEAD;
+
+	r->pub = (struct pc_stage){.host = &host_table,
+	                           .name = plan->name,
+	                           .replica = index,
+	                           .replicas = plan->replicas};
+	r->stage = s;
+	r->engine = s->engine;
+	/* relaxed: no other thread knows of it */
+	atomic_store_explicit(&r->kick_fd, -1, memory_order_relaxed);
+	r->wake_fd = -1;
+	r->wake_ns = INT64_MAX;
+	r->batch_size = 1;
+	r->ended.kind = MESSAGE_ENDED;
+	r->wake.kind = MESSAGE_WAKE;
+	r->parked.kind = MESSAGE_PARKED;
+	r->n_ports = s->desc->n_outputs;
+	r->n_outputs = s->desc->n_outputs + (dead ? 1 : 0);
+	/* One block: a graph may have very many of them. There is room for dead items always. */
+	r->inputs = calloc(1, s->desc->n_inputs * sizeof(*r->inputs) +
+	                              (s->desc->n_outputs + 1) * sizeof(*r->outputs));
+	r->state = array(1, s->desc->state_size);
+	if (!r->inputs || !r->state)
+		return PC_NOMEM;
+	r->outputs = (struct output *)(void *)(r->inputs + s->desc->n_inputs);
+	if (s->desc->state_size > 0)
+		memcpy(r->state, plan->params, s->desc->state_size);
+	swap_create_replica(r);
+	for (uint32_t i = 0; i < s->desc->n_inputs; i++) {
+		struct place *p = s->engine->places[plan->inputs[i].queue];
+
+		for (uint32_t part = 0; p->next_part && part < index; part++)
+			p = p->next_part;
+		r->inputs[i].waiting.replica = r;
+		r->inputs[i].place = p;
+	}
+	for (uint32_t i = 0; i < s->desc->n_outputs; i++)
+		if (create_lanes(r, &r->outputs[i], plan->outputs[i].queues,
+		                 plan->outputs[i].n_queues))
+			return PC_NOMEM;
+	if (dead)
+		return create_lanes(r, &r->outputs[s->desc->n_outputs], &plan->dead_queue, 1);
+	return PC_OK;
+}
+
+int create_stage(struct engine *e, struct stage *s, const struct plan *whole, uint32_t index)
+{
+	const struct plan_stage *plan = &whole->stages[index];
+	struct replica *replicas = arena_alloc(e->making, plan->replicas * sizeof(*replicas));
+
+	s->plan = plan;
+	s->desc = plan->desc;
+	s->engine = e;
+	s->index = index;
+	s->live = plan->replicas;
+	swap_create_stage(s);
+	s->section = plan->section == PLAN_NONE ? NULL : e->sections[plan->section];
+	s->replicas = array(plan->replicas, sizeof(struct replica *));
+	if (plan->ordered && plan->replicas > 1)
+		s->order = calloc(1, sizeof(*s->order));
+	if (!replicas || !s->replicas || (plan->ordered && plan->replicas > 1 && !s->order))
+		return PC_NOMEM;
+	for (uint32_t k = 0; k < plan->replicas; k++) {
+		s->replicas[s->n_replicas++] = &replicas[k];
+		if (create_replica(s, plan, &replicas[k], k))
+			return PC_NOMEM;
+	}
+	return PC_OK;
+}
+
+void create_undo_replica(struct replica *r)
+{
+	/* relaxed: no other thread any more */
+	int kick_fd = atomic_load_explicit(&r->kick_fd, memory_order_relaxed);
+
+	for (uint32_t i = 0; r->outputs && i < r->n_outputs; i++) {
+		free(r->outputs[i].items);
+		free(r->outputs[i].lanes);
+		output_splits_free(r->outputs[i].splits);
+	}
+	free(r->inputs);
+	free(r->state);
+	free(r->fail_text);
+	/* 0: it was not even begun */
+	if (r->engine && kick_fd >= 0)
+		close(kick_fd);
+}
+
+void create_undo(struct stage *s)
+{
+	for (uint32_t k = 0; k < s->n_replicas; k++)
+		create_undo_replica(s->replicas[k]);
+	for (struct replica *r = s->retired; r; r = r->retired)
+		create_undo_replica(r);
+	free(s->replicas);
+	free(s->order);
+}
+
+/* --------------------------------------------------------------------- places, sections --- */
+
+struct place *create_place(struct engine *e, const struct plan *plan,
+                           const struct plan_queue *q)
+{
+	const struct plan_stage *reader =
+		q->n_readers == 1 ? &plan->stages[q->readers[0]] : NULL;
+	/* The replicas of a by= stage have a queue each. */
+	uint32_t n = reader && reader->by ? reader->replicas : 1;
+	struct place *p = arena_alloc(e->making, n * sizeof(*p));
+
+	for (uint32_t part = 0; p && part < n; part++) {
+		p[part].plan = q;
+		p[part].engine = e;
+		p[part].index = (uint32_t)(q - plan->queues);
+		p[part].by = reader ? reader->by : NULL;
+		p[part].tracked = q->joined;
+		p[part].message.kind = MESSAGE_DRAINED;
+		p[part].next_part = part + 1 < n ? &p[part + 1] : NULL;
+	}
+	return p;
+}
+
+int create_place_queue(struct place *p, uint32_t writers, uint32_t readers)
+{
+	struct pc_queue_options options = {
+		.size = sizeof(options),
+		.capacity = p->plan->capacity,
+		.full = p->plan->full,
+		.writers = writers,
+		.readers = readers,
+		.drop = place_drop,
+		.drop_user = p,
+	};
+
+	return pc_queue_create(&p->queue, &options);
+}
+
+int create_section(struct section **ret, const struct plan *plan, uint32_t index)
+{
+	struct pc_queue_options options = {.size = sizeof(options)};
+	struct section *s = calloc(1, sizeof(*s));
+
+	*ret = s;
+	if (!s)
+		return PC_NOMEM;
+	for (uint32_t k = 0; k < plan->n_stages; k++)
+		if (plan->stages[k].section == index)
+			options.capacity += plan->stages[k].replicas;
+	s->plan = &plan->sections[index];
+	return pc_queue_create(&s->waiting, &options);
+}

@@ -1,0 +1,202 @@
+/* engine/reload.h: another shape for a graph that runs: stages, queues and edges come and go.
+ *
+ * A request brings the difference between the plan that runs and that of a new text, whole and
+ * checked (plan/difference.h). What did not change is not touched: its state, what is in its
+ * queues and its statistics go on, and its replicas do not even pause.
+ *
+ * The way of a reload
+ *   reload-ask.c     any thread: reads the text, makes the difference, asks, waits for the answer
+ *   reload-turn.c    control thread: one request at a time; when it is time to go on
+ *   reload-make.c    control thread: what is new is made and opened, beside what runs
+ *   reload-park.c    replicas stop between two activations, each at its own item boundary
+ *   reload-apply.c   control thread: while they stand, the change; it can not fail any more
+ *   reload-wire.c    control thread: lanes, inputs, and who keeps a queue open
+ *
+ * The order of steps, of which users are told in pcrun-graph(5)
+ *   1. What is new is made: queues, stages with their threads; open() is called. Whatever fails
+ *      until here is undone, and the old graph has noticed nothing.
+ *   2. The stages at either end of a change stop, each between two items ("parked"): they give
+ *      their worker back and hold no item in hand. A stage that does not come back from its own
+ *      code within the time-out: they go on as before, and the request is refused.
+ *   3. New writers and readers of queues are counted in. Refused when a queue has ended already.
+ *   4. Edges: what a writer had emitted before goes into the queues that it had then, though they
+ *      be full; what it emits from now on goes into those it has now.
+ *   5. An input that takes from another queue now, while its old one is removed, first takes all
+ *      that is left in that one: it moves on when the old queue is closed and empty. So an item
+ *      never overtakes another of the same producer.
+ *   6. A stage that is removed sees the end of its stream: its queue is closed, it takes what is
+ *      left, finish() may emit last items, close() is called. A source is told to stop. If it
+ *      shares its queue with others who stay, it leaves what is in it to them.
+ *   7. A stage that replaces another begins when that one has ended; until then its items wait.
+ *   8. All go on.
+ *
+ * Whose is what. Only the control thread changes the shape. What a replica looks at (its lanes,
+ * inputs, the rows of the plan) is changed while it is parked; what other threads look at for
+ * reports, under engine.shape. Objects and rows of plans stay until the engine ends, so a pointer
+ * that somebody still has leads nowhere bad.
+ */
+#ifndef ENGINE_RELOAD_H
+#define ENGINE_RELOAD_H
+
+#include "plan/difference.h"
+
+#include <pcrun/pcrun.h>
+#include <pcrun/stage.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+struct engine;
+struct input;
+struct joins;
+struct lane;
+struct output;
+struct place;
+struct replica;
+struct split;
+struct stage;
+
+/* Where an input goes on when its queue is closed and empty. */
+struct move {
+	struct move *next;
+	struct place *to;
+};
+
+/* The outputs that a replica will have. */
+struct rewire {
+	struct rewire *next;
+	struct replica *replica;
+	uint32_t port;
+	uint32_t n_queues;
+	uint32_t n_lanes;
+	struct lane *lanes; /* bare: places and parts */
+	struct split *splits;
+};
+
+/* A replica that there has not been before, of a stage that there has been. */
+struct recruit {
+	struct recruit *next;
+	struct replica *replica;
+	uint32_t index;
+};
+
+/* Things of stages that there have been, to be put in their place. */
+struct fresh_order {
+	struct fresh_order *next;
+	struct stage *stage;
+	struct order *order;
+};
+struct fresh_list {
+	struct fresh_list *next;
+	struct stage *stage;
+	struct replica **replicas; /* with room for all */
+};
+struct fresh_value {
+	struct fresh_value *next;
+	struct stage *stage;
+	const struct pc_param *row; /* of the build that runs */
+	uint64_t bytes[1];
+};
+
+struct reload_request {
+	struct plan_difference *difference; /* its merged plan is taken out on success */
+	int64_t until_ns;
+	/* under the engine's lock */
+	bool answered;
+	int result;
+	struct pc_error *error;
+};
+
+/* A plan that has been in force, and all that was made for the next. */
+struct reload_past {
+	struct reload_past *next;
+	const struct plan *plan; /* NULL: the graph's first one, which is not ours */
+	struct arena arena;
+};
+
+/* The one that is under way. [control] */
+struct reload {
+	struct reload_request *request;
+	struct plan *plan; /* the merged one */
+	struct arena arena;
+	bool parking;      /* made; waiting for those who shall stand still */
+	bool has_thread;   /* one at least was started: its memory must stay, whatever comes */
+	bool *touched;     /* per stage of the old plan */
+	uint32_t n_queues; /* of the old plan */
+	struct stage **stages, **old_stages;
+	struct place **places, **old_places;
+	struct section **sections, **old_sections;
+	struct join *joins;
+	struct joins *stage_joins, *place_joins, *join_joins;
+	struct rewire *rewires;
+	struct recruit *recruits;
+	struct fresh_order *orders;
+	struct fresh_list *lists;
+	struct fresh_value *values;
+	struct move *moves; /* spare ones */
+};
+
+/* In struct engine. */
+struct reload_engine {
+	struct reload_request *asked; /* under the engine's lock */
+	bool closed;              /* under the lock: the graph ends, nothing changes any more */
+	_Atomic bool news;        /* [any] a request is there */
+	pthread_cond_t answered;  /* with the lock */
+	struct reload *now;       /* [control] */
+	struct reload_past *past; /* [control] */
+};
+
+/* reload-ask.c */
+void reload_create(struct engine *e);  /* [start] */
+void reload_destroy(struct engine *e); /* after the end */
+/* PC_OK: done. Else nothing has been changed: PC_WRONG: refused, PC_TIMEOUT: a stage did not come
+ * back, PC_STOPPED: the graph ends, PC_NOMEM. [any], one at a time. */
+int reload_ask(struct engine *e, struct plan_difference *difference, int64_t timeout_ns,
+               struct pc_error **err);
+
+/* reload-turn.c, [control] */
+bool reload_turn(struct engine *e); /* true: something was done */
+void reload_parked(struct replica *r);
+void reload_abort(struct engine *e);  /* the graph is being stopped */
+void reload_finish(struct engine *e); /* nothing runs any more */
+bool reload_is_under_way(const struct engine *e);
+
+/* reload-park.c */
+void reload_parking(struct replica *r); /* [replica] on its way to rest */
+/* [control] */
+void reload_park(struct replica *r);
+bool reload_is_parked(const struct replica *r); /* or has ended */
+void reload_unpark(struct replica *r);
+
+/* reload-make.c, [control]. PC_OK, or the reason in err; then reload_undo(). */
+int reload_make(struct engine *e, struct reload *now, struct pc_error **err);
+/* reload-undo.c, [control] */
+void reload_undo(struct engine *e, struct reload *now);
+
+/* Keeps memory until the end. False: no memory, and it leaks. */
+bool reload_keep(struct engine *e, const struct plan *plan, struct arena *arena);
+
+/* reload-count.c, [control]. PC_WRONG: a queue has ended, and nothing is counted. */
+int reload_count_in(struct engine *e, struct reload *now, struct pc_error **err);
+void reload_count_back(struct engine *e, struct reload *now);
+void reload_count_set(struct engine *e, struct reload *now);
+void reload_count_out(struct engine *e, struct reload *now);
+
+/* reload-apply.c, [control], all that are touched being parked. PC_WRONG: a queue has ended. */
+int reload_apply(struct engine *e, struct reload *now, struct pc_error **err);
+
+/* reload-wire.c, [control] */
+bool reload_send_rests(struct reload *now);
+void reload_swap_lanes(struct rewire *w);
+void reload_attach(struct input *in);
+void reload_place_input(struct input *in, struct place *p);
+void reload_input_moves(struct replica *r); /* those that are due */
+struct place *reload_input_place(const struct replica *r, uint32_t queue);
+struct place *reload_input_end(struct input *in);
+void reload_move_inputs(struct replica *r, const struct plan_stage *to, const struct plan *plan,
+                        struct move **spare);
+/* `at_once`: what is in its queues is left to the other replicas. */
+void reload_leave_inputs(struct replica *r, const struct plan *plan, bool at_once);
+
+#endif

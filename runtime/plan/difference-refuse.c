@@ -1,0 +1,141 @@
+/* plan/difference-refuse.c: changes that a running graph can not make, each with what to do.
+ *
+ * Called by difference.c. Two things only. Shared state: stages hold its handles, and a snapshot
+ * of it must be one for all of them. Cycles: when a cycle ends is decided by counting what is under
+ * way in it, and the count would have to be right at a moment when nothing is. */
+#include "plan/match.h"
+
+#include <string.h>
+
+static const struct plan_shared *shared_named(const struct plan *plan, const char *name)
+{
+	for (uint32_t i = 0; i < plan->n_shareds; i++)
+		if (strcmp(plan->shareds[i].name, name) == 0)
+			return &plan->shareds[i];
+	return NULL;
+}
+
+bool refuse_shared(const struct match *m, struct diag_list *diags)
+{
+	for (uint32_t i = 0; i < m->new->n_shareds; i++) {
+		const struct plan_shared *now = &m->new->shareds[i];
+		const struct plan_shared *old = shared_named(m->old, now->name);
+		struct diag *e;
+
+		if (old && old->kind == now->kind && old->size_bytes == now->size_bytes)
+			continue;
+		e = diag_error(diags, now->span,
+		               old ? "shared state '%s' can not become something else while "
+		                     "the graph runs"
+		                   : "shared state '%s' can not be added while the graph runs",
+		               now->name);
+		diag_hint(diags, e, "stop the graph and start it again");
+	}
+	return true;
+}
+
+/* ---------------------------------------------------------------------------------- cycles --- */
+
+/* Marks all stages from which `from` is reached, or that it reaches. */
+static void reach(const struct plan *plan, uint32_t from, bool forward, bool *stages,
+                  bool *queues)
+{
+	bool more = true;
+
+	queues[from] = true;
+	while (more) {
+		more = false;
+		for (uint32_t q = 0; q < plan->n_queues; q++) {
+			const struct plan_queue *queue = &plan->queues[q];
+			const uint32_t *ahead = forward ? queue->readers : queue->writers;
+			const uint32_t *behind = forward ? queue->writers : queue->readers;
+			uint32_t n_ahead = forward ? queue->n_readers : queue->n_writers;
+			uint32_t n_behind = forward ? queue->n_writers : queue->n_readers;
+
+			for (uint32_t i = 0; i < n_behind && !queues[q]; i++)
+				if (stages[behind[i]])
+					queues[q] = more = true;
+			for (uint32_t i = 0; i < n_ahead && queues[q]; i++)
+				if (!stages[ahead[i]])
+					stages[ahead[i]] = more = true;
+		}
+	}
+}
+
+/* Adds to `in_cycle` the stages of all cycles that the plan has. */
+static bool find_cycles(const struct plan *plan, bool *in_cycle)
+{
+	struct arena a = {0};
+
+	for (uint32_t q = 0; q < plan->n_queues; q++) {
+		bool *down, *up, *queues_down, *queues_up;
+
+		if (!plan->queues[q].feedback || plan->queues[q].gone)
+			continue;
+		down = arena_alloc(&a, 2 * (plan->n_stages + (size_t)plan->n_queues));
+		if (!down) {
+			arena_fini(&a);
+			return false;
+		}
+		up = down + plan->n_stages;
+		queues_down = up + plan->n_stages;
+		queues_up = queues_down + plan->n_queues;
+		reach(plan, q, true, down, queues_down);
+		reach(plan, q, false, up, queues_up);
+		for (uint32_t i = 0; i < plan->n_stages; i++)
+			in_cycle[i] |= down[i] && up[i];
+	}
+	arena_fini(&a);
+	return true;
+}
+
+static bool has_feedback(const struct plan *plan)
+{
+	for (uint32_t i = 0; i < plan->n_queues; i++)
+		if (plan->queues[i].feedback && !plan->queues[i].gone)
+			return true;
+	return false;
+}
+
+bool refuse_cycles(const struct plan_difference *d, const struct match *m,
+                   struct diag_list *diags)
+{
+	const unsigned structure = CHANGE_ADDED | CHANGE_GONE | CHANGE_REPLICAS |
+	                           CHANGE_DAEMON | CHANGE_INPUT | CHANGE_OUTPUT | CHANGE_ERROR;
+	struct arena a = {0};
+	bool *in_cycle;
+
+	if (!has_feedback(m->old) && !has_feedback(m->new))
+		return true;
+	in_cycle = arena_alloc(&a, d->merged.n_stages + 1);
+	if (!in_cycle || !find_cycles(m->old, in_cycle) || !find_cycles(&d->merged, in_cycle)) {
+		arena_fini(&a);
+		return false;
+	}
+	for (uint32_t i = 0; i < d->merged.n_queues; i++) {
+		const struct plan_queue *q = &d->merged.queues[i];
+		bool was = i < m->old->n_queues && m->old->queues[i].feedback;
+		struct diag *e;
+
+		if (q->gone || was == q->feedback || (i >= m->old->n_queues && !q->feedback))
+			continue;
+		e = diag_error(diags, q->span,
+		               "queue '%s' can not %s a feedback queue while the graph runs",
+		               q->name, q->feedback ? "become" : "cease to be");
+		diag_hint(diags, e, "stop the graph and start it again");
+	}
+	for (uint32_t i = 0; i < d->merged.n_stages; i++) {
+		const struct plan_stage *s = &d->merged.stages[i];
+		struct diag *e;
+
+		if (!in_cycle[i] || !(d->stages[i] & structure))
+			continue;
+		e = diag_error(diags, s->gone ? (struct diag_span){0} : s->span,
+		               "stage '%s' is part of a cycle, which can not change its shape "
+		               "while the graph runs",
+		               s->name);
+		diag_hint(diags, e, "stop the graph and start it again");
+	}
+	arena_fini(&a);
+	return true;
+}

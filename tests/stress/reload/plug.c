@@ -1,0 +1,171 @@
+/* stress/reload/plug.c: the stages of the reload tests; one file, several plugins.
+ *
+ *   PLUG_SOURCE  numbers its items; ends after `count` of them, or when it is stopped
+ *   PLUG_PASS    passes items on; holds back up to `hold` of them until finish()
+ *   PLUG_SINK    tells the oracle
+ */
+#include "oracle.h"
+
+#include <pcrun/stage.h>
+#include <string.h>
+
+#if defined(PLUG_SOURCE)
+
+struct source {
+	uint64_t count, burst;
+	int64_t pause;
+	uint64_t id, next;
+};
+
+static int open_source(struct pc_stage *st, void *state)
+{
+	struct source *s = state;
+
+	(void)st;
+	s->id = oracle()->begins();
+	return PC_OK;
+}
+
+static int produce(struct pc_stage *st, void *state)
+{
+	struct source *s = state;
+
+	for (uint64_t i = 0; i < s->burst && s->next < s->count; i++) {
+		struct numbered n = {.source = s->id, .number = s->next};
+		int rc;
+
+		n.check = (n.source << 40) ^ n.number ^ UINT64_C(0x5bd1e995);
+		rc = pc_emit_copy(st, 0, &n, sizeof(n));
+		if (rc)
+			return rc;
+		s->next++;
+	}
+	if (s->next >= s->count)
+		return PC_END;
+	if (s->pause > 0) {
+		pc_wake_after(st, s->pause);
+		return PC_AGAIN;
+	}
+	return PC_OK;
+}
+
+static int close_source(struct pc_stage *st, void *state)
+{
+	struct source *s = state;
+
+	(void)st;
+	oracle()->ends(s->id, s->next);
+	return PC_OK;
+}
+
+static const struct pc_port outputs[] = {{"out", "u64", 0, "numbers"}};
+static const struct pc_param params[] = {
+	{"count", PC_T_U64, PC_LIVE, PC_FIELD(struct source, count, uint64_t), "1000000000000",
+         NULL, NULL, NULL, "how many"},
+	{"burst", PC_T_U64, PC_LIVE, PC_FIELD(struct source, burst, uint64_t), "16", "1..256",
+         NULL, NULL, "items per call"},
+	PC_PARAM_DURATION(struct source, pause, "0", NULL, "between calls"),
+};
+
+PC_STAGE(.name = "source", .doc = "numbers", PC_OUTPUTS(outputs), PC_PARAMS(params),
+         PC_STATE(struct source), .open = open_source, .produce = produce,
+         .close = close_source);
+
+#elif defined(PLUG_PASS)
+
+struct pass {
+	uint64_t live, hold, fails;
+	uint64_t n, count;
+	struct pc_item *held[64];
+};
+
+static int open_pass(struct pc_stage *st, void *state)
+{
+	const struct pass *s = state;
+
+	return s->fails ? pc_fail(st, "told to fail") : PC_OK;
+}
+
+static int process(struct pc_stage *st, void *state, struct pc_item *item)
+{
+	struct pass *s = state;
+	struct numbered n;
+
+	memcpy(&n, item->data, sizeof(n));
+	n.live = s->live;
+	s->count++;
+	if (s->hold == 0)
+		return pc_emit_copy(st, 0, &n, sizeof(n));
+	/* the oldest leaves when one comes that finds no place */
+	if (s->n == s->hold) {
+		int rc = pc_emit(st, 0, s->held[0]);
+
+		memmove(s->held, s->held + 1, (s->n - 1) * sizeof(s->held[0]));
+		s->n--;
+		if (rc)
+			return rc;
+	}
+	s->held[s->n++] = pc_item_ref(st, item);
+	return PC_OK;
+}
+
+static int finish(struct pc_stage *st, void *state)
+{
+	struct pass *s = state;
+	int rc = PC_OK;
+
+	for (uint64_t i = 0; i < s->n && rc == PC_OK; i++)
+		rc = pc_emit(st, 0, s->held[i]);
+	s->n = 0;
+	return rc;
+}
+
+static int close_pass(struct pc_stage *st, void *state)
+{
+	struct pass *s = state;
+
+	for (uint64_t i = 0; i < s->n; i++)
+		pc_item_unref(st, s->held[i]);
+	s->n = 0;
+	return PC_OK;
+}
+
+static const struct pc_port inputs[] = {{"in", "*", 0, "anything"}};
+static const struct pc_port outputs[] = {{"out", "=in", 0, "the same"}};
+static const struct pc_param params[] = {
+	{"live", PC_T_U64, PC_LIVE, PC_FIELD(struct pass, live, uint64_t), "0", NULL, NULL,
+         NULL, "is written into the items"},
+	PC_PARAM_U64(struct pass, hold, "0", "0..64", NULL, "items to hold back"),
+	PC_PARAM_U64(struct pass, fails, "0", NULL, NULL, "open() fails"),
+};
+
+PC_STAGE(.name = "pass", .doc = "pass on", PC_INPUTS(inputs), PC_OUTPUTS(outputs),
+         PC_PARAMS(params), PC_STATE(struct pass), .open = open_pass, .process = process,
+         .finish = finish, .close = close_pass);
+
+#else
+
+struct sink {
+	uint64_t label;
+};
+
+static int process(struct pc_stage *st, void *state, struct pc_item *item)
+{
+	struct numbered n;
+
+	(void)state;
+	memcpy(&n, item->data, sizeof(n));
+	oracle()->sees(&n, st->replicas);
+	return PC_OK;
+}
+
+static const struct pc_port inputs[] = {{"in", "*", 0, "anything"}};
+static const struct pc_param params[] = {
+	PC_PARAM_U64(struct sink, label, "0", NULL, NULL,
+                     "nothing: to have one that is not live"),
+};
+
+PC_STAGE(.name = "sink", .doc = "tell the oracle", PC_INPUTS(inputs), PC_PARAMS(params),
+         PC_STATE(struct sink), .process = process);
+
+#endif

@@ -1,0 +1,221 @@
+/* stress/reload/steps.c: each kind of change, under load, one by one. */
+#include "common.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#define LINE "stage a = source()\nstage b = pass(live=1)\nstage c = sink()\n"
+
+static void unchanged(void)
+{
+	start(LINE "a -> b -> c\n");
+	wait_seen(1000);
+	report(reload("# a comment\n" LINE "a -> b -> c\n") == PC_OK && !*reload_text,
+	       "nothing differs: nothing is done");
+	report(reload_dry(LINE "a -> b -> c [capacity=3]\n") == PC_OK && *reload_text,
+	       "a dry run says what would change");
+	report(reload(LINE "a -> b -> c [capacity=3") == PC_WRONG &&
+	               strstr(pc_error_text(reload_error), ":4:"),
+	       "a wrong file is reported with its place");
+	wait_seen(1000);
+	stop_and_check("what was refused has left no trace", PC_STOP_DRAIN, true);
+}
+
+static void live(void)
+{
+	uint64_t before;
+
+	start(LINE "a -> b -> c\n");
+	wait_seen(1000);
+	before = stage_taken("b");
+	report(reload("stage a = source(burst=3)\nstage b = pass(live=7)\nstage c = sink()\n"
+	              "a -> b -> c\n") == PC_OK,
+	       "live parameters");
+	while (atomic_load(&last_live) != 7)
+		wait_seen(100);
+	report(stage_taken("b") > before, "they reach the stage, which goes on");
+	stop_and_check("live parameters: all items", PC_STOP_DRAIN, true);
+}
+
+static void capacity(void)
+{
+	start(LINE "a -> b [capacity=4]\nb -> c [capacity=2]\n");
+	wait_seen(1000);
+	report(reload(LINE "a -> b [capacity=4000]\nb -> c\n") == PC_OK, "capacity up");
+	wait_seen(10000);
+	report(reload(LINE "a -> b [capacity=1]\nb -> c [capacity=1]\n") == PC_OK,
+	       "capacity down");
+	wait_seen(10000);
+	report(reload(LINE "a -> b [capacity=100, full=block]\nb -> c [capacity=50]\n") ==
+	               PC_OK,
+	       "and up again");
+	wait_seen(1000);
+	stop_and_check("capacity: all items, in order", PC_STOP_DRAIN, true);
+}
+
+static void replicas(void)
+{
+	const char *const texts[] = {
+		"stage a = source()\nstage b = pass() replicas=3\nstage c = sink() replicas=2\n"
+		"a -> b -> c\n",
+		"stage a = source()\nstage b = pass() replicas=1\nstage c = sink() replicas=4\n"
+		"a -> b -> c\n",
+		"stage a = source()\nstage b = pass() replicas=4\nstage c = sink()\na -> b -> "
+		"c\n"};
+
+	start(LINE "a -> b -> c\n");
+	for (int i = 0; i < 30; i++) {
+		wait_seen(500);
+		if (reload(texts[i % 3]) != PC_OK)
+			report(false, pc_error_text(reload_error));
+	}
+	wait_seen(1000);
+	stop_and_check("replicas up and down: each item once", PC_STOP_DRAIN, false);
+	start("stage a = source()\nstage b = pass() replicas=3 ordered\nstage c = sink()\na -> "
+	      "b "
+	      "-> c\n");
+	for (int i = 0; i < 20; i++) {
+		wait_seen(500);
+		if (reload(i % 2 ? "stage a = source()\nstage b = pass() replicas=3 ordered\n"
+		                   "stage c = sink()\na -> b -> c\n"
+		                 : "stage a = source()\nstage b = pass() replicas=2 ordered\n"
+		                   "stage c = sink()\na -> b -> c [capacity=7]\n") != PC_OK)
+			report(false, pc_error_text(reload_error));
+	}
+	stop_and_check("replicas of an ordered stage: in order", PC_STOP_DRAIN, true);
+}
+
+/* A stage put between two others, and taken out again. */
+static void between(void)
+{
+	const char *with = "stage a = source()\nstage b = pass(hold=9)\nstage c = sink()\n"
+			   "a -> b -> c\n";
+	const char *without = "stage a = source()\nstage c = sink()\na -> c [capacity=20]\n";
+
+	start(with);
+	for (int i = 0; i < 40; i++) {
+		wait_seen(200);
+		if (reload(i % 2 ? with : without) != PC_OK)
+			report(false, pc_error_text(reload_error));
+	}
+	wait_seen(200);
+	stop_and_check("a stage that comes and goes: all items, in order", PC_STOP_DRAIN, true);
+}
+
+static void sources_and_sinks(void)
+{
+	const char *const texts[] = {
+		"stage a = source()\nstage x = source()\nstage b = pass()\nstage c = "
+		"sink()\na, x "
+		"-> b -> c\n",
+		"stage x = source()\nstage b = pass()\nstage d = sink()\nx -> b -> d\n",
+		"queue q capacity=9\nstage y = source()\nstage d = sink()\nstage e = sink()\n"
+		"y -> q -> d, e\n",
+		"queue q capacity=90\nstage y = source()\nstage e = sink()\nstage b = pass()\n"
+		"y -> b -> q -> e\n"};
+
+	start(LINE "a -> b -> c\n");
+	for (int i = 0; i < 40; i++) {
+		wait_seen(300);
+		if (reload(texts[i % 4]) != PC_OK)
+			report(false, pc_error_text(reload_error));
+	}
+	wait_seen(300);
+	stop_and_check("sources, sinks and queues come and go: each item once", PC_STOP_DRAIN,
+	               false);
+}
+
+static void replaced(void)
+{
+	char text[200];
+
+	start(LINE "a -> b -> c\n");
+	for (int i = 0; i < 40; i++) {
+		wait_seen(300);
+		snprintf(text, sizeof(text),
+		         "stage a = source()\nstage b = pass(hold=%d)\nstage c = "
+		         "sink(label=%d)\n"
+		         "a -> b -> c\n",
+		         i % 5 + 2, i % 3);
+		if (reload(text) != PC_OK)
+			report(false, pc_error_text(reload_error));
+	}
+	wait_seen(300);
+	stop_and_check("a stage is replaced: what it held back comes first", PC_STOP_DRAIN,
+	               true);
+}
+
+static void by_key(void)
+{
+	start("stage a = source()\nstage b = pass() replicas=2 by=item\nstage c = sink()\na -> "
+	      "b "
+	      "-> c\n");
+	for (int i = 0; i < 20; i++) {
+		char text[200];
+
+		wait_seen(300);
+		snprintf(text, sizeof(text),
+		         "stage a = source()\nstage b = pass() replicas=%d by=item\n"
+		         "stage c = sink()\na -> b -> c\n",
+		         i % 4 + 2);
+		if (reload(text) != PC_OK)
+			report(false, pc_error_text(reload_error));
+	}
+	stop_and_check("another number of parts: each item once", PC_STOP_DRAIN, false);
+}
+
+static void fails(void)
+{
+	start(LINE "a -> b -> c\n");
+	wait_seen(100);
+	report(reload("stage a = source()\nstage b = pass(live=3)\nstage n = pass(fails=1)\n"
+	              "stage c = sink()\na -> b -> n -> c\n") == PC_WRONG &&
+	               strstr(pc_error_text(reload_error), "told to fail"),
+	       "an open() that fails refuses the whole");
+	wait_seen(1000);
+	report(atomic_load(&last_live) == 1, "and nothing of it was done");
+	report(reload(LINE "shared s = dict()\na -> b -> c\n") == PC_WRONG,
+	       "what can not be added live is refused");
+	stop_and_check("refused: all items, in order", PC_STOP_DRAIN, true);
+}
+
+/* The end of the stream of what a reload has made. */
+static void ends(void)
+{
+	start(LINE "a -> b -> c\n");
+	wait_seen(300);
+	if (reload("stage a = source()\nstage x = source()\nstage b = "
+	           "pass(hold=5)\nstage n = pass(hold=3) replicas=2\nstage c = sink()\n"
+	           "stage d = sink() daemon\nqueue q\na -> b -> n -> c\nx -> q -> d\n"
+	           "join j after a\n") != PC_OK)
+		report(false, pc_error_text(reload_error));
+	if (reload("stage a = source(count=40000)\nstage x = source(count=20000)\nstage b = "
+	           "pass(hold=5)\nstage n = pass(hold=3) replicas=2\nstage c = sink()\n"
+	           "stage d = sink() daemon\nqueue q\na -> b -> n -> c\nx -> q -> d\n"
+	           "join j after a\n") != PC_OK)
+		report(false, pc_error_text(reload_error));
+	stop_and_check("a graph that has changed ends by itself", 0, false);
+	start("stage a = source(count=3000)\nstage c = sink()\na -> c\n");
+	while (pc_graph_wait(graph, INT64_C(1000000000), NULL) == PC_TIMEOUT)
+		continue;
+	report(reload("stage a = source(count=3000)\nstage c = sink()\na -> c "
+	              "[capacity=2]\n") == PC_STOPPED,
+	       "a graph that has ended is not changed");
+	stop_and_check("it has ended well", 0, true);
+}
+
+int main(int argc, char **argv)
+{
+	begin(argc, argv);
+	unchanged();
+	live();
+	capacity();
+	replicas();
+	between();
+	sources_and_sinks();
+	replaced();
+	by_key();
+	fails();
+	ends();
+	return end();
+}
