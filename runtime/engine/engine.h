@@ -359,7 +359,7 @@ struct pool {
 
 struct engine {
 	const struct plan *plan; /* under `shape`, and the control thread's */
-	pid_t pid; /* [start] a child process of a stage's has another */
+	pid_t pid;               /* [start] a child process of a stage's has another */
 	struct item_pool *items;
 	struct arena arena;    /* [start, control] stages, replicas, places: until the end */
 	struct arena *making;  /* [start, control] where new ones are put */

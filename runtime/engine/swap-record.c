@@ -58,7 +58,7 @@ static void wake(struct stage *s)
 {
 	bool waits = s->desc->n_inputs == 0 && s->plan->own_thread;
 
-	for (uint32_t i = 0; i < s->plan->replicas; i++) {
+	for (uint32_t i = 0; i < s->n_replicas; i++) {
 		struct replica *r = s->replicas[i];
 		int fd;
 
