@@ -330,7 +330,8 @@ struct scratch {
 	void *batch[ENGINE_BATCH];
 	struct item **spares[ENGINE_SPARES]; /* emission lists of ENGINE_BATCH */
 	unsigned n_spares;
-	bool final; /* what is published now is the activation's last: see worker.c */
+	int64_t now_ns; /* when the last activation ended, if the next one begins at once; else 0 */
+	bool final;     /* what is published now is the activation's last: see worker.c */
 };
 
 struct worker {

@@ -65,6 +65,7 @@ static void *own_main(void *arg)
 	item_cache_set_current(&scratch.cache);
 	do {
 		wait_until_ready(r);
+		scratch.now_ns = 0;
 		if (section && !section_enter(section, r))
 			wait_for_section(r);
 		task_begin(r);

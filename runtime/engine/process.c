@@ -140,8 +140,8 @@ static void each(struct replica *r, struct guard *guard, struct item **items, si
 	int (*process)(struct pc_stage *, void *, struct pc_item *) = desc->process;
 	struct input *in = guard->input;
 	bool own_thread = r->stage->plan->own_thread;
-	/* A batch should last the budget: looking at the clock at its quarters is enough. */
-	size_t stride = own_thread || r->batch_size < 8 ? 1 : r->batch_size / 4;
+	/* A batch should last the budget: looking at the clock at its half is enough. */
+	size_t stride = own_thread || r->batch_size < 8 ? 1 : r->batch_size / 2;
 	int64_t until = n > 1 ? r->begun_ns + ENGINE_BUDGET_NS : 0;
 	size_t i = dealt_with(guard), look = i + stride;
 

@@ -299,6 +299,16 @@ static struct replica *search(struct worker *w)
 	return r;
 }
 
+/* Something moves; odd while an activation lasts. Only this thread writes it. */
+static void tick(struct worker *w)
+{
+	/* relaxed, both: see above */
+	uint32_t ticks = atomic_load_explicit(&w->ticks, memory_order_relaxed);
+
+	atomic_store_explicit(&w->ticks, ticks + 1,
+	                      memory_order_relaxed); /* relaxed: as above */
+}
+
 static void run(struct worker *w, struct replica *r)
 {
 	struct section *section = r->stage->section;
@@ -307,10 +317,9 @@ static void run(struct worker *w, struct replica *r)
 	if (section && !section_enter(section, r))
 		return;
 	task_begin(r);
-	/* relaxed, both: ticks only say that something moves, odd while an activation lasts */
-	atomic_fetch_add_explicit(&w->ticks, 1, memory_order_relaxed); /* relaxed: as above */
+	tick(w);
 	act = activate(r, &w->scratch);
-	atomic_fetch_add_explicit(&w->ticks, 1, memory_order_relaxed); /* relaxed: as above */
+	tick(w);
 	w->scratch.final = false;
 	if (section)
 		section_leave(section);
@@ -332,8 +341,10 @@ static void *worker_main(void *arg)
 	item_cache_set_current(&w->scratch.cache);
 	while (!quitting(&w->engine->pool)) {
 		r = own_work(w);
-		if (!r)
+		if (!r) {
+			w->scratch.now_ns = 0;
 			r = search(w);
+		}
 		if (r)
 			run(w, r);
 	}
