@@ -31,6 +31,13 @@
  * build, its output is discarded, the state put back to before it, and the old build does it.
  * So: keep nothing in static memory, and no pointer to it, nor to functions, in states and items.
  *
+ * Probe. Before a build takes over, another process tries it, without effects outside: it is
+ * loaded; migrate() if the swap will call it; open() with the graph's parameters, and close(); of
+ * a PC_PURE stage process() too, with the last items, and finish(). A crash, a hang of 2 s, an
+ * exit() or a failure there refuses the build. A call in open() that would write to a file,
+ * connect or start a program ends the probe, which is no mistake. With PC_NO_PROBE the build is
+ * loaded there and no more. pcrun-stage(7) tells the rest.
+ *
  * The handle `st` is good for the call that it is given to.
  *
  * ABI. The first 16 bytes of the descriptor and of the host table are frozen for ever. Structs

@@ -37,8 +37,8 @@ static int old_process(struct pc_stage *st, void *state, struct pc_item *item)
 	return pc_fail(st, "an item came before the swap");
 }
 
-/* One item, whatever is in it, when the swap is done: probe-calls.c makes all that were recorded of
- * it. */
+/* When the swap is done, one item, whatever is in it, and from one of the feeds: probe-calls.c makes
+ * all that were recorded of it. */
 static int feed_produce(struct pc_stage *st, void *state)
 {
 	struct pollfd gate = {.fd = probe->gate, .events = POLLIN};
@@ -48,8 +48,9 @@ static int feed_produce(struct pc_stage *st, void *state)
 		pc_wake_fd(st, probe->gate, PC_FD_READ);
 		return PC_AGAIN;
 	}
-	if (probe->replay && pc_emit_copy(st, 0, "", 1) != PC_OK)
+	if (probe->replay && !probe->fed && pc_emit_copy(st, 0, "", 1) != PC_OK)
 		return pc_fail(st, "out of memory");
+	probe->fed = true;
 	return PC_END;
 }
 
@@ -180,6 +181,8 @@ void probe_round(struct probe *p, unsigned how)
 		probe = p;
 		surround(p);
 	}
+	probe_step(p, PROBE_BETWEEN);
+	p->fed = false;
 	p->gate = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (p->gate < 0 || engine_create(&e, &p->plan, &options, &err) != PC_OK)
 		probe_end(p, PROBE_BROKEN, "%s", pc_error_first(err));

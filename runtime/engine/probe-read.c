@@ -137,7 +137,7 @@ static void read_fields(struct probe *p, struct pc_stage_desc *d)
 	}
 }
 
-/* A state of the old build: its bytes, with our own texts in it. NULL: of another size. */
+/* A state of the old build, as it lay there. NULL: of another size. */
 static char *read_state(struct probe *p, const struct pc_stage_desc *d)
 {
 	size_t size;
@@ -161,17 +161,32 @@ static bool is_text(const struct pc_param *row)
 	return row->type == PC_T_STRING || row->type == PC_T_PATH;
 }
 
-static void read_values(struct probe *p, const struct pc_stage_desc *d, char *params)
+/* Zeros, and the parameters. */
+static char *read_values(struct probe *p, const struct pc_stage_desc *d)
 {
+	char *params = calloc(1, d->state_size ? d->state_size : 1);
+
+	if (!params)
+		probe_end(p, PROBE_BROKEN, "out of memory");
 	for (uint32_t i = 0; i < d->n_params && !p->broken; i++) {
+		const struct pc_param *row = &d->params[i];
+		size_t size = loader_param_size(row->type);
+		const void *value;
 		const char *text;
 
-		if (!is_text(&d->params[i]))
-			continue;
-		text = get_text(p);
-		if (d->params[i].offset + sizeof(text) <= d->state_size)
-			memcpy(params + d->params[i].offset, &text, sizeof(text));
+		if (is_text(row)) {
+			text = get_text(p);
+			value = &text;
+		} else {
+			size_t got;
+
+			value = get_bytes(p, &got);
+			p->broken = p->broken || got != size;
+		}
+		if (!p->broken && row->offset + size <= d->state_size)
+			memcpy(params + row->offset, value, size);
 	}
+	return params;
 }
 
 static void copy_texts(const struct pc_stage_desc *d, const char *params, char *state)
@@ -224,8 +239,7 @@ static void read_old(struct probe *p)
 	d->outputs = read_ports(p, &d->n_outputs);
 	read_params(p, d);
 	read_fields(p, d);
-	params = read_state(p, d);
-	read_values(p, d, params);
+	params = read_values(p, d);
 	if (get_number(p)) {
 		char *state = read_state(p, d);
 

@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "queue/rcu.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -199,6 +200,50 @@ static void reap(pid_t pid, struct probe_end *end)
 	end->reaped = got == pid;
 }
 
+/* Whether a thread of it runs, would if it got a processor, or waits for a disk: then the machine
+ * may be to blame that it does not get on. A loop has an end by the limit on processor time. */
+static bool is_busy(pid_t pid)
+{
+	char path[64], text[256];
+	struct dirent *entry;
+	bool busy = false;
+	DIR *tasks;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	tasks = opendir(path);
+	while (!busy && tasks && (entry = readdir(tasks))) {
+		const char *state = NULL;
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/%d/task/%.20s/stat", (int)pid,
+		         entry->d_name);
+		f = fopen(path, "re");
+		if (f && fgets(text, sizeof(text), f))
+			state = strrchr(text, ')');
+		busy = state && state[1] && (state[2] == 'R' || state[2] == 'D');
+		if (f)
+			fclose(f);
+	}
+	if (tasks)
+		closedir(tasks);
+	return busy;
+}
+
+/* No step for too long. What is not done in the build's code has more time. */
+static bool is_stuck(pid_t pid, const struct probe_report *now, int64_t since)
+{
+	int64_t passed = clock_now_ns() - since;
+	/* relaxed, both: a copy */
+	uint32_t begun = atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&now->progress,
+	                                      memory_order_relaxed);
+	uint32_t step = atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&now->step,
+	                                     memory_order_relaxed); /* relaxed: as above */
+
+	if (passed < PROBE_LIMIT_NS)
+		return false;
+	return passed >= PROBE_MACHINE_NS || (begun && step != PROBE_BETWEEN && !is_busy(pid));
+}
+
 static void wait_for_end(pid_t pid, int request, struct probe_end *end)
 {
 	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -208,7 +253,6 @@ static void wait_for_end(pid_t pid, int request, struct probe_end *end)
 	while (!has_ended(pid, pidfd)) {
 		struct probe_report now;
 		uint32_t seen;
-		int64_t limit;
 
 		read_report(request, &now);
 		/* relaxed: a copy */
@@ -216,8 +260,7 @@ static void wait_for_end(pid_t pid, int request, struct probe_end *end)
 		if (seen != progress)
 			since = clock_now_ns();
 		progress = seen;
-		limit = seen ? PROBE_LIMIT_NS : PROBE_START_NS;
-		if (clock_now_ns() - since < limit)
+		if (!is_stuck(pid, &now, since))
 			continue;
 		end->hung = true;
 		break;

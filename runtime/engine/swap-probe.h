@@ -44,12 +44,14 @@
 #define PROBE_ITEMS      32
 #define PROBE_ITEM_BYTES ((size_t)1 << 20) /* of all recorded items and their outputs */
 #define PROBE_LIMIT_NS   (2 * PC_SEC)      /* for one step of the helper */
-#define PROBE_START_NS   (20 * PC_SEC)     /* for the first, which is not the stage's */
-#define PROBE_FRAMES     8
+#define PROBE_MACHINE_NS                                                                       \
+	(20 * PC_SEC) /* likewise when it is busy, or not in the build's code */
+#define PROBE_FRAMES 8
 
 enum probe_step {
 	PROBE_STARTS,
 	PROBE_LOADS,
+	PROBE_BETWEEN, /* the engine is at work */
 	PROBE_MIGRATES,
 	PROBE_ITEM,
 	PROBE_FINISHES,
@@ -165,6 +167,7 @@ struct probe {
 	struct loader_plugin *plugin; /* the new build */
 	struct pc_stage_desc calls;   /* it, with probe-calls.c in front of each callback */
 	bool replay;                  /* do the items in this round */
+	bool fed;                     /* they have been asked for */
 	int gate; /* an event descriptor: the swap is done, items may come */
 };
 

@@ -10,6 +10,7 @@
  */
 #include "engine/swap-probe.h"
 
+#include "loader/param.h"
 #include "queue/rcu.h"
 
 #include <string.h>
@@ -98,10 +99,15 @@ static void put_values(struct buf *out, const struct build *b)
 {
 	const struct pc_stage_desc *d = b->desc;
 
-	put_bytes(out, b->params, d->state_size);
-	for (uint32_t i = 0; i < d->n_params; i++)
-		if (is_text(&d->params[i]))
-			put_text(out, text_at(b->params, d->params[i].offset));
+	for (uint32_t i = 0; i < d->n_params; i++) {
+		const struct pc_param *row = &d->params[i];
+
+		if (is_text(row))
+			put_text(out, text_at(b->params, row->offset));
+		else
+			put_bytes(out, (const char *)b->params + row->offset,
+			          loader_param_size(row->type));
+	}
 }
 
 /* ------------------------------------------------------------------------- the state --- */
