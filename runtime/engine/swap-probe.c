@@ -116,17 +116,20 @@ static int request_file(const struct buf *request)
 /* The sanitizers' options name files for reports; the helper's are told by its end. */
 static char **environment(void)
 {
+	static char no_leaks[] = "ASAN_OPTIONS=detect_leaks=0"; /* that needs a process */
 	size_t n = 0, k = 0;
 	char **list;
 
 	while (environ && environ[n])
 		n++;
-	list = malloc((n + 1) * sizeof(*list));
+	list = malloc((n + 2) * sizeof(*list));
 	for (size_t i = 0; list && i < n; i++)
 		if (!strstr(environ[i], "SAN_OPTIONS="))
 			list[k++] = environ[i];
-	if (list)
+	if (list) {
+		list[k++] = no_leaks;
 		list[k] = NULL;
+	}
 	return list;
 }
 
