@@ -21,13 +21,15 @@ static void forget_fail_text(struct replica *r)
 	r->fail_text = NULL;
 }
 
+/* `passed` stays as it is: whoever hands out the next item clears it. */
 static inline void item_finished(struct replica *r, struct input *in, struct item *item)
 {
-	if (r->n_outputs > 0 || r->touched)
+	if (r->n_outputs == 1 && !r->touched)
+		r->outputs->mark = r->outputs->n;
+	else if (r->n_outputs > 0 || r->touched)
 		output_mark(r);
 	if (!r->passed)
 		item_unref(r->cache, item);
-	r->passed = false;
 	in->undone++;
 }
 
@@ -133,6 +135,26 @@ static bool stopped_hard(const struct replica *r)
 	return atomic_load_explicit(&r->stop, memory_order_relaxed) == STOP_HARD;
 }
 
+static int process_one(struct replica *r, struct item *item)
+{
+	r->current = item;
+	r->passed = false;
+	return r->build->desc->process(&r->pub, r->state, &item->pub);
+}
+
+/* An answer other than PC_OK. False: no more items. */
+__attribute__((noinline)) static bool answered(struct replica *r, struct guard *guard,
+                                               struct item *item, int rc)
+{
+	while (rc < 0 && !item_failed(r, guard, item, rc))
+		rc = process_one(r, item);
+	if (rc >= 0)
+		item_finished(r, guard->input, item);
+	if (rc == PC_END)
+		r->phase = PHASE_LAST;
+	return r->phase != PHASE_LAST;
+}
+
 /* One item at a time. Publishes on the way when the items turn out to be slow. */
 static void each(struct replica *r, struct guard *guard, struct item **items, size_t n)
 {
@@ -150,16 +172,12 @@ static void each(struct replica *r, struct guard *guard, struct item **items, si
 		struct item *item = items[i++];
 		int rc;
 
-		do {
-			r->current = item;
-			r->passed = false;
-			rc = process(&r->pub, r->state, &item->pub);
-		} while (rc < 0 && !item_failed(r, guard, item, rc));
-		if (rc >= 0)
+		r->current = item;
+		r->passed = false;
+		rc = process(&r->pub, r->state, &item->pub);
+		if (rc == PC_OK)
 			item_finished(r, in, item);
-		if (rc == PC_END)
-			r->phase = PHASE_LAST;
-		if (r->phase == PHASE_LAST)
+		else if (!answered(r, guard, item, rc))
 			break;
 		if (i < look)
 			continue;
@@ -204,6 +222,7 @@ static bool batch_returned(struct replica *r, struct guard *guard, struct item *
 		for (; i < n; i++) {
 			r->current = items[i];
 			item_finished(r, guard->input, items[i]);
+			r->passed = false;
 		}
 	}
 	return true;
@@ -269,7 +288,9 @@ static void on_trial(struct replica *r, struct guard *guard, struct item *item)
 		r->phase = PHASE_LAST;
 }
 
-static void process_rest(struct replica *r, struct guard *guard, struct item **items, size_t n)
+/* Not part of a function with a way back in: no variable of its loops could stay in a register. */
+__attribute__((noinline)) static void process_rest(struct replica *r, struct guard *guard,
+                                                   struct item **items, size_t n)
 {
 	size_t i = dealt_with(guard);
 
