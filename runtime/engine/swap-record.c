@@ -56,8 +56,10 @@ static bool change(struct stage *s, enum watch from, enum watch to)
 /* A source that waits comes back, and is called again for the rest of its wait. */
 static void wake(struct stage *s)
 {
-	bool waits = s->desc->n_inputs == 0 && s->plan->own_thread;
+	bool waits;
 
+	pthread_mutex_lock(&s->engine->shape);
+	waits = s->desc->n_inputs == 0 && s->plan->own_thread;
 	for (uint32_t i = 0; i < s->n_replicas; i++) {
 		struct replica *r = s->replicas[i];
 		int fd;
@@ -72,6 +74,7 @@ static void wake(struct stage *s)
 		}
 		task_notify(r);
 	}
+	pthread_mutex_unlock(&s->engine->shape);
 }
 
 /* True: it is given. */

@@ -1,7 +1,7 @@
 /* engine/swap-request.c: all that a probe must know of a stage, as bytes.
  *
  * Called by the thread that asked for the swap, while the stage runs. Builds are looked at inside
- * a read section, as everywhere outside of the control thread; what the plan says does not change.
+ * a read section, as everywhere outside of the control thread, and the plan under `shape`.
  * probe-read.c reads the same in the same order.
  *
  * A state goes along only if no word of it points to memory of this process, parameters left
@@ -238,7 +238,7 @@ static void put_shared(struct buf *out, const struct pc_shared *s)
 bool swap_request_make(struct buf *out, struct stage *s, const struct loader_copy *copy,
                        unsigned how, const struct record *record, const char **ret_left_out)
 {
-	const struct engine *e = s->engine;
+	struct engine *e = s->engine;
 	const struct build *b;
 
 	put_text(out, PCRUN_VERSION);
@@ -246,6 +246,7 @@ bool swap_request_make(struct buf *out, struct stage *s, const struct loader_cop
 	put_text(out, copy->path);
 	put_text(out, copy->file);
 	put_number(out, how);
+	pthread_mutex_lock(&e->shape);
 	put_text(out, s->plan->name);
 	put_text(out, s->plan->file);
 	put_number(out, s->plan->line);
@@ -256,6 +257,7 @@ bool swap_request_make(struct buf *out, struct stage *s, const struct loader_cop
 	put_number(out, e->plan->n_shareds);
 	for (uint32_t i = 0; i < e->plan->n_shareds; i++)
 		put_shared(out, &e->shareds[i]);
+	pthread_mutex_unlock(&e->shape);
 	queue_rcu_lock();
 	b = swap_build_in_force(s, record ? record->build : 0);
 	if (b) {
