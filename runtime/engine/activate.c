@@ -254,8 +254,10 @@ static enum act step(struct replica *r)
 {
 	int64_t start_ns = start_of(r->scratch);
 	uint32_t stop = atomic_load_explicit(&r->stop, memory_order_acquire); /* A4 */
-	struct cut *cut =
-		atomic_load_explicit(&r->stage->swap.target, memory_order_acquire); /* SW2 */
+	struct cut *cut = LEFT_OUT(FAULT_SWAP)
+	                          ? NULL
+	                          : atomic_load_explicit(&r->stage->swap.target,
+	                                                 memory_order_acquire); /* SW2 */
 	int64_t elapsed_ns;
 	enum act act;
 
@@ -263,9 +265,10 @@ static enum act step(struct replica *r)
 	count_add(&r->activations, 1);
 	if (stop >= STOP_PARK)
 		return ACT_PARKED;
-	if (cut != r->swap.cut && r->phase < PHASE_LAST)
+	if (!LEFT_OUT(FAULT_SWAP) && cut != r->swap.cut && r->phase < PHASE_LAST)
 		swap_pass(r, cut);
-	if (cut != r->swap.cut && stop != STOP_HARD && r->phase < PHASE_LAST)
+	if (!LEFT_OUT(FAULT_SWAP) && cut != r->swap.cut && stop != STOP_HARD &&
+	    r->phase < PHASE_LAST)
 		return ACT_SLEEP; /* the replicas of the stage rest before a cut */
 	/* relaxed: nobody asks, mostly; swap_watch() looks again */
 	if (atomic_load_explicit(&r->stage->swap.watch, memory_order_relaxed))
@@ -307,7 +310,7 @@ enum act activate(struct replica *r, struct scratch *scratch)
 	r->scratch = scratch;
 	r->cache = &scratch->cache;
 	act = step(r);
-	if (r->swap.untold)
+	if (!LEFT_OUT(FAULT_SWAP) && r->swap.untold)
 		swap_tell(r);
 	state_settle(r);
 	if (act == ACT_SLEEP)

@@ -657,9 +657,11 @@ static inline void doing_set(struct replica *r, enum doing what)
 /* After a take: which code its items are for. One load and one compare when nothing is swapped. */
 static inline void swap_taken(struct replica *r, struct input *in, unsigned version)
 {
-	struct cut *cut =
-		atomic_load_explicit(&in->slot[version], memory_order_acquire); /* SW16 */
+	struct cut *cut;
 
+	if (LEFT_OUT(FAULT_SWAP))
+		return;
+	cut = atomic_load_explicit(&in->slot[version], memory_order_acquire); /* SW16 */
 	if (cut != r->swap.cut && !LEFT_OUT(FAULT_BIT))
 		swap_pass(r, cut);
 }

@@ -1,4 +1,5 @@
-/* engine/fault.h: parts of the engine that a build for the tests' own test leaves out.
+/* engine/fault.h: parts of the engine that a build for the tests' own test, or for a benchmark,
+ * leaves out.
  *
  * A test that can not fail proves nothing. tests/stress/swap/ compiles single files of this folder
  * once more with -DENGINE_FAULT=n, links them in front of the real ones, and expects its tests to
@@ -14,7 +15,9 @@ enum fault {
 	FAULT_GRACE,    /* a build is unloaded without a grace period */
 	FAULT_BARRIER,  /* likewise without waiting for its RCU callbacks */
 	FAULT_SNAPSHOT, /* a failed item's changes to the state stay */
-	FAULT_COPY      /* the developer's own file is loaded */
+	FAULT_COPY,     /* the developer's own file is loaded */
+	FAULT_TOMB,     /* where an image was, the next one may be loaded */
+	FAULT_SWAP      /* no swaps at all: what looking for them costs (bench/swap) */
 };
 
 #ifndef ENGINE_FAULT

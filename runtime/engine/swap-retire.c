@@ -174,7 +174,7 @@ void swap_release(struct build *b)
 
 	if (b->release)
 		b->release(b->user);
-	if (b->image.begin && !image_is_loaded(b->image))
+	if (b->image.begin && !image_is_loaded(b->image) && !LEFT_OUT(FAULT_TOMB))
 		bury(e, b);
 	if (b->handle)
 		e->swap.unloaded++;

@@ -69,7 +69,7 @@ struct mid {
 /* Its code runs later, when the build may long be replaced. */
 static void later(struct rcu_head *head)
 {
-	struct timespec moment = {0, 20000};
+	struct timespec moment = {0, 2000000};
 
 	nanosleep(&moment, NULL);
 	free(head);
