@@ -144,6 +144,7 @@ static int swap(struct pc_graph *graph, const char *mid, struct pc_error **err)
 	snprintf(file, sizeof(file), "%s/%s.so", dir, mid);
 	rc = pc_graph_swap(graph, "mid", file, &options, &r, sizeof(r), err);
 	free(r.text);
+	free(r.probe);
 	return rc;
 }
 
