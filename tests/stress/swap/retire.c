@@ -125,8 +125,41 @@ static void refused(void)
 	line_free();
 }
 
+/* Items that the first build has made lie in a queue that nobody empties, and the stage is swapped
+ * a thousand times. Items are data, so they hold no build back; what is kept is bounded as ever, and
+ * all of them arrive in the end. */
+static void stalled(void)
+{
+	struct line_shape s = shape;
+	unsigned most = 0;
+	bool ok;
+	int rc;
+
+	s.blocking[SINK] = true;
+	line_make(&s);
+	line_hold(SINK, 1);
+	line_start(2);
+	while (line_fill(0) < s.capacity || line_fill(1) < s.capacity)
+		doze(1);
+	ok = true;
+	for (int i = 0; i < 100 && ok; i++) {
+		unsigned n;
+
+		ok = swaps(10) && released_but(SWAP_KEEP + IN_USE);
+		n = unreleased(MID);
+		most = n > most ? n : most;
+	}
+	line_let_go(SINK);
+	rc = line_end();
+	printf("# at most %u builds were there\n", most);
+	report(line_check(MID, true) && ok && rc == PC_OK && most <= SWAP_KEEP + IN_USE,
+	       "a thousand swaps beside a stalled queue: no more builds are kept than ever");
+	line_free();
+}
+
 int main(void)
 {
+	stalled();
 	keeping(0);
 	keeping(1);
 	keeping(8);
