@@ -164,6 +164,20 @@ mkdir -p tree/tests
 printf '#!/bin/sh\nset -e\n' >tree/tests/x.sh
 refuses comments 'a script without an opening' 'x.sh:1: does not begin'
 
+# Of all those files the test tree has none.
+scenarios() {
+	mkdir -p tree/tests/stress/swap
+	sed "$1" "$SOURCE/tests/stress/swap/README.md" >tree/tests/stress/swap/README.md
+}
+scenarios ''
+refuses scenarios 'a file that is not there' 'tests/stress/swap/real.c does not exist'
+scenarios '/^| 7 |/d'
+refuses scenarios 'a row that is not there' 'scenario 7 has 0 rows'
+scenarios 's,^| 7 |.*,| 7 | x | `plugins/p.h` "no such words" |,'
+refuses scenarios 'words that are not there' 'plugins/p.h has no "no such words"'
+scenarios 's,^| 7 |.*,| 7 | x | nothing |,'
+refuses scenarios 'a row without a test' 'scenario 7 names no test'
+
 if command -v clang-format-14 >/dev/null; then
 	edit plugins/p.h 's,int p,  int  p,'
 	refuses format 'blanks' 'p.h: not laid out'
