@@ -67,12 +67,15 @@ static void limit(int what, rlim_t soft, rlim_t hard)
 	setrlimit((__rlimit_resource_t)what, &r);
 }
 
-void probe_guard_limits(void)
+void probe_guard_limits(size_t state_size)
 {
+	/* What it takes to make a large state, a few times over, is not the build's fault. */
+	rlim_t seconds = (INSTRUMENTED ? 20 : 2) + state_size / ((size_t)32 << 20);
+
 	limit(RLIMIT_CORE, 0, 0);
 	limit(RLIMIT_FSIZE, OUTPUT_MAX, OUTPUT_MAX);
 	signal(SIGXFSZ, SIG_IGN); /* what is written beyond it fails */
-	limit(RLIMIT_CPU, INSTRUMENTED ? 20 : 2, INSTRUMENTED ? 21 : 3);
+	limit(RLIMIT_CPU, seconds, seconds + 1);
 	/* Sanitizers map terabytes. */
 	if (!INSTRUMENTED) {
 		limit(RLIMIT_DATA, MEMORY_MAX, MEMORY_MAX);

@@ -180,7 +180,7 @@ int main(void)
 	if (!map(&p) || !probe_read(&p))
 		return 2;
 	close_range(PROBE_FD, ~0U, 0);
-	probe_guard_limits();
+	probe_guard_limits(p.old->state_size);
 	probe_guard_signals(&p);
 	if (!probe_guard_effects())
 		p.report->no_filter = true;

@@ -188,7 +188,7 @@ _Noreturn void probe_end(struct probe *p, enum probe_verdict verdict, const char
 	__attribute__((format(printf, 3, 4)));
 
 /* probe-guard.c */
-void probe_guard_limits(void);
+void probe_guard_limits(size_t state_size);
 void probe_guard_signals(struct probe *p);
 void probe_guard_thread(void); /* the running thread gets a stack for signal handlers */
 bool probe_guard_effects(void);

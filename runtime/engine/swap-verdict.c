@@ -241,7 +241,7 @@ static void add_end(struct buf *why, struct buf *what, const struct probe_report
 		add_crash(why, report, loaded);
 		add_said(why, end->said);
 	} else if (number == SIGXCPU) {
-		buf_adds(what, "it used up the 2 s of time that a probe has, ");
+		buf_adds(what, "it used up the processor time that a probe has, ");
 		buf_adds(why, "does it loop for ever?");
 	} else if (number) {
 		buf_adds(what, "it was killed ");
