@@ -1,0 +1,201 @@
+#!/bin/sh
+# test-swap.sh: new builds of a running graph, good and bad, as their author sees them: through
+# `pcrun swap`. Scenarios 34, 35, 39, 45-47, 52, 54, 56, 58 and 64 of tests/stress/swap/README.md; what
+# arrives at the end of the graph is every number once, in order, whatever happened on the way.
+. "${SOURCE:?run me with meson test}/tests/lib.sh"
+# No core files.
+# shellcheck disable=SC3045
+ulimit -c 0 2>/dev/null
+
+until_line() {
+	n=0
+	until grep -q -e "$2" "$1" 2>/dev/null || [ $n -gt 2400 ]; do
+		sleep 0.025
+		n=$((n + 1))
+	done
+}
+# says NAME STATUS WHAT: the last run ended so, and said this.
+says() {
+	if [ "$status" -eq "$2" ] && cat out err | grep -Eq -e "$3"; then
+		pass "$1"
+	else
+		{ echo "status $status, expected $2 and: $3"; cat out err; echo 'the graph said:'; tail -n 20 graph.err; } >why
+		fail "$1" why
+	fi
+}
+# stage STATEMENTS [FLAGS [CLOSE [PARAMS [TYPE]]]]: passes numbers on; the statements come before that, with
+# `n` for how many calls this replica has had on this build.
+stage() {
+	params=${4:-}
+	[ -n "$params" ] || params='PC_PARAM_U64(struct pass, level, "5", "0..10", NULL, "a level")'
+	cat <<END
+#include <assert.h>
+#include <pcrun/stage.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+struct pass { uint64_t n, first, level, other; };
+static int process(struct pc_stage *st, void *state, struct pc_item *item)
+{
+	struct pass *s = state;
+	static uint64_t had[16];
+	uint64_t n = ++had[st->replica];
+	s->n++;
+	(void)n;
+	$1
+	return pc_pass(st, 0, item);
+}
+static int close_it(struct pc_stage *st, void *state)
+{
+	(void)st; (void)state;
+	${3:-}
+	return PC_OK;
+}
+static const struct pc_param params[] = {
+	$params };
+static const struct pc_port in[] = {{"in", "*", 0, "numbers"}};
+static const struct pc_port out[] = {{"out", "${5:-=in}", 0, "the same"}};
+static const struct pc_field fields[] = {
+	{"n", PC_T_U64, 1, 0, 8}, {"first", PC_T_U64, 1, 8, 8},
+	{"level", PC_T_U64, 1, 16, 8}, {"other", PC_T_U64, 1, 24, 8}};
+PC_STAGE(.name = "pass", .doc = "pass on", .flags = ${2:-0}, PC_INPUTS(in), PC_OUTPUTS(out),
+	PC_PARAMS(params), PC_FIELDS(fields), PC_STATE(struct pass), .process = process, .close = close_it);
+END
+}
+# start [ATTRIBUTES]: the graph in the background; $pid, graph.out, graph.err.
+start() {
+	rm -f graph.out graph.err
+	stage '' PC_PURE >pass.c
+	echo "stage pass = ./pass.c(${2:-}) ${1:-}
+gen(rate=20k) -> pass -> print [capacity=256]" >graph.txt
+	"$PCRUN" graph.txt >graph.out 2>graph.err &
+	pid=$!
+	until_line graph.out .
+	kill -0 "$pid" || { cat graph.err; exit 1; }
+}
+swap() {
+	run pcrun swap pass "$@"
+}
+# whole NAME STATUS: the graph is told to end, ends so, and every number came once, in order.
+whole() {
+	kill -INT "$pid" 2>/dev/null
+	wait "$pid"
+	is "$1: the graph ends as ever" $? "$2"
+	awk '$1 != NR - 1 { print "line " NR ": " $0; bad = 1; exit } END { exit bad || NR < 10 }' graph.out >why ||
+		{ tail -n 20 graph.err >>why; fail "$1: every number once, in order" why; return; }
+	pass "$1: every number once, in order"
+}
+untried=PC_NO_PROBE # so that it fails where it runs, and not before
+
+# ----------------------------------------------------- it fails on its first items, and is undone
+for replicas in 1 4; do
+	start "replicas=$replicas ordered"
+	for way in 'assert(n < AT)' 'if (n == AT) abort()' 'if (n == AT) exit(3)' 'if (n == AT) _exit(0)' \
+		'if (n == AT) return pc_fail(st, "no luck")'; do
+		for at in 1 2 64; do
+			for who in '' 'if (st->replica == 0)'; do
+				statement=$(echo "$way" | sed "s/AT/$at/")
+				stage "$who { $statement; }" $untried >bad.c
+				swap ./bad.c
+				says "$replicas replicas, $who $statement: undone" 4 'back on v[0-9]+|v[0-9]+ runs again'
+			done
+		done
+	done
+	# Partial output: it is cut off, and the item done again.
+	stage 'pc_emit_copy(st, 0, "half", 4); pc_emit_copy(st, 0, "half", 4);
+		if (n == 3) return pc_fail(st, "after two of three");' $untried >bad.c
+	stage 'if (n == 3) { pc_emit_copy(st, 0, "half", 4); pc_emit_copy(st, 0, "half", 4);
+		return pc_fail(st, "after two of three"); }' $untried >bad.c
+	swap ./bad.c
+	says "$replicas replicas, it fails with two of three emitted: undone" 4 'after two of three'
+	swap ./bad.c
+	says "$replicas replicas, the same bad build again: undone again" 4 'after two of three'
+	stage '(void)"mended";' $untried >good.c
+	swap ./good.c
+	says "$replicas replicas, and a mended one" 0 'live at item'
+	whole "$replicas replicas, bad builds" 130
+done
+
+# ------------------------------------------------------------ where the probe runs it first
+start
+if nm -D "$PCRUN" | grep -q '__[at]san_\|__ubsan_'; then
+	skip 'crashes: a sanitizer has them'
+else
+	stage '*(volatile int *)8 = 1;' PC_PURE >bad.c
+	swap ./bad.c
+	says 'a null pointer: the probe crashes instead' 3 'crashed in process\(\)'
+	stage 'char deep[1 << 16]; volatile char *p = deep; *p = 1; return process(st, state, item) + *p;' PC_PURE >bad.c
+	swap ./bad.c
+	says 'the stack overflows: in the probe' 3 'in process\(\)'
+	stage 'raise(SIGKILL);' PC_PURE >bad.c
+	swap ./bad.c
+	says 'SIGKILL: in the probe' 3 'SIGKILL'
+	stage 'for (;;) { __asm__ volatile(""); }' PC_PURE >bad.c
+	swap ./bad.c
+	says 'an endless loop: in the probe' 3 'in process\(\)'
+fi
+
+# -------------------------------------------------------------- parameters, ports, the old build
+stage '(void)"param1";' 0 '' 'PC_PARAM_U64(struct pass, level, "5", "0..10", NULL, "a level"),
+	PC_PARAM_U64(struct pass, other, "7", NULL, NULL, "another")' >param.c
+swap ./param.c
+says 'a parameter is added' 0 'other 7 added'
+stage '(void)"param2";' 0 '' 'PC_PARAM_U64(struct pass, other, "7", NULL, NULL, "another")' >param.c
+swap ./param.c
+says 'a parameter is removed' 0 'level removed'
+stage '(void)"param3";' 0 '' 'PC_PARAM_U64(struct pass, other, "1", "0..3", NULL, "another")' >param.c
+swap ./param.c
+says 'a range shrinks below the value' 3 "'other'"
+stage '(void)"port";' 0 '' '' 'u64/other' >port.c
+swap ./port.c
+says 'an output of another type: the peer is named' 3 "which 'print.*' reads"
+stage '(void)"closes badly";' $untried 'abort();' >closes.c
+swap ./closes.c --reset-state
+says 'a build whose close() aborts is taken' 0 'live at item|would be|fresh'
+stage '(void)"the next";' >next.c
+swap ./next.c --reset-state
+says 'and left again: the new one runs' 0 'live at item'
+swap ./good.c
+says 'and is swapped as ever' 0 'live at item'
+whole 'parameters, ports, a bad close()' 130
+
+# --------------------------------------------------------------------- ends in the middle of it
+start 'replicas=4 ordered'
+(
+	i=0
+	while [ $i -lt 1000 ]; do
+		i=$((i + 1))
+		stage "(void)\"build $i\";" $untried >now.c
+		"$PCRUN" swap pass ./now.c || exit
+	done
+) >swaps 2>&1 &
+swapper=$!
+until_line swaps live
+whole 'SIGINT while it is being swapped' 130
+wait $swapper
+has 'there were swaps' swaps 'live at item'
+
+# The first build must be a good one.
+stage 'return pc_fail(st, "bad from the start");' >pass.c
+run pcrun -e 'gen(count=3) -> ./pass.c -> print'
+says 'bad from the start: no way back, no loop' 1 'bad from the start'
+
+# --------------------------------------------------------------------------------- kill -9
+for moment in 0.01 0.05 0.1 0.2 0.4; do
+	start
+	stage "(void)\"$moment\";" >now.c
+	"$PCRUN" swap pass ./now.c >/dev/null 2>&1 &
+	swapper=$!
+	sleep $moment
+	kill -KILL "$pid"
+	wait "$pid" 2>/dev/null
+	wait $swapper
+done
+start
+stage '(void)"the last";' >now.c
+swap ./now.c
+says 'after five killed ones' 0 'live at item'
+whole 'after five killed ones' 130
+find "$XDG_RUNTIME_DIR" -mindepth 1 -name .cache -prune -o \( -name '*.sock' -o -name '*.so' -o -name 'pcrun-*' \) -print >left
+same_text 'nothing is left of any of them' left ''
+done_testing
