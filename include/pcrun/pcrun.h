@@ -73,6 +73,13 @@ PC_API int pc_graph_load_text(struct pc_graph **ret_graph, const char *name, con
                               size_t text_size, const struct pc_load_options *options,
                               struct pc_error **ret_err);
 
+/** What a graph is, once it has been read and checked: stages with all their parameters and
+ * attributes, queues with who writes and reads them, joins, critical sections, shared state.
+ * Malloc'd; NULL: no memory. As it was loaded: what a reload has changed is not in it. Since 1.0.
+ * @json  one line of JSON, {"stages":[…],"queues":[…],"joins":[…],"sections":[…],"shared":[…]}, in
+ *        which rows and keys may be added; else text for people, whose form may change. */
+PC_API char *pc_graph_describe(struct pc_graph *graph, bool json);
+
 /** Stops the graph at once if it still runs, then frees it. NULL is fine. */
 PC_API void pc_graph_free(struct pc_graph *graph);
 

@@ -73,14 +73,20 @@ const struct command command_table[] = {
                  "wrong, 2 one can't be read or written.\n"},
 	{.name = "inspect",
          .run = inspect_command,
-         .options = OPTION_DIR | OPTION_JSON,
+         .options = OPTION_DIR | OPTION_JSON | OPTION_DEFINE | OPTION_TEXT,
          .least_files = 1,
          .most_files = SIZE_MAX,
-         .missing = "the plugin",
-         .usage = "inspect [-L DIR] [--json] NAME | FILE...",
-         .summary = "show a plugin: ports, parameters, callbacks",
-         .text = "NAME is sought where graphs seek it; FILE is a .so or a .c.\n\n"
-                 "Exit status: 0 fine, 78 a plugin can't be used, 2 there is none.\n"},
+         .missing = "the plugin or graph",
+         .usage = "inspect [-L DIR] [-D NAME=VALUE] [--json] NAME | FILE... | -e TEXT",
+         .summary = "show a plugin, or a graph that has been checked",
+         .text = "NAME is a plugin, sought where graphs seek it; FILE is a plugin (.so or .c) "
+                 "or a\n"
+                 "graph (any other file; - is standard input). A plugin's ports, parameters "
+                 "and\n"
+                 "callbacks are shown; a graph's stages with all their parameters, its "
+                 "queues,\n"
+                 "joins, critical sections and shared state. Nothing is started.\n\n"
+                 "Exit status: 0 fine, 78 a plugin or a graph is wrong, 2 there is none.\n"},
 	{.name = "list",
          .run = list_command,
          .options = OPTION_DIR | OPTION_JSON | OPTION_VERBOSE,

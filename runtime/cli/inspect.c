@@ -1,4 +1,5 @@
-/* cli/inspect.c: `pcrun inspect`: a plugin's descriptor, for people and, with --json, for programs. */
+/* cli/inspect.c: `pcrun inspect`: a plugin's descriptor, or a checked graph, for people and, with
+ * --json, for programs. */
 #include "cli/cli.h"
 #include "cli/say.h"
 #include "cli/table.h"
@@ -278,6 +279,42 @@ static bool ends_in(const char *text, const char *end)
 	return n > m && strcmp(text + n - m, end) == 0;
 }
 
+static int inspect_graph(const struct args *args, const char *file, bool first)
+{
+	struct pc_load_options load = args_load_options(args);
+	struct pc_graph *graph = NULL;
+	struct pc_error *err = NULL;
+	char *text;
+	int r;
+
+	if (file)
+		r = pc_graph_load_file(&graph, file, &load, &err);
+	else
+		r = pc_graph_load_text(&graph, "-e", args->text, strlen(args->text), &load,
+		                       &err);
+	if (*pc_error_text(err))
+		say_error(err);
+	pc_error_free(err);
+	if (r != PC_OK)
+		return r == PC_WRONG ? STATUS_WRONG : STATUS_USAGE;
+	text = pc_graph_describe(graph, args->json);
+	if (!text)
+		say("out of memory");
+	else
+		printf("%s%s", first || args->json ? "" : "\n", text);
+	pc_graph_free(graph);
+	r = text ? STATUS_OK : STATUS_FAILED;
+	free(text);
+	return r;
+}
+
+/* Plugins end in .so or .c, or have a plain name; what is there and is none of these is a graph. */
+static bool is_graph(const char *name)
+{
+	return !ends_in(name, ".so") && !ends_in(name, ".c") &&
+	       (strcmp(name, "-") == 0 || strpbrk(name, "/.") != NULL);
+}
+
 static int inspect_one(const struct args *args, const char *name, bool first)
 {
 	struct pc_load_options load = args_load_options(args);
@@ -286,6 +323,8 @@ static int inspect_one(const struct args *args, const char *name, bool first)
 	char file[4096];
 	int r;
 
+	if (is_graph(name))
+		return inspect_graph(args, name, first);
 	/* "mine.so" can only mean the file. */
 	if (!strchr(name, '/') && (ends_in(name, ".so") || ends_in(name, ".c")) &&
 	    snprintf(file, sizeof(file), "./%s", name) < (int)sizeof(file))
@@ -311,8 +350,10 @@ int inspect_command(const struct args *args)
 {
 	int status = STATUS_OK;
 
+	if (args->text)
+		status = inspect_graph(args, NULL, true);
 	for (size_t i = 0; i < args->n_files; i++) {
-		int one = inspect_one(args, args->files[i], i == 0);
+		int one = inspect_one(args, args->files[i], i == 0 && !args->text);
 
 		status = one > status ? one : status;
 	}

@@ -260,6 +260,14 @@ PC_API char *pc_graph_explain(struct pc_graph *graph)
 	return buf_take(&out);
 }
 
+PC_API char *pc_graph_describe(struct pc_graph *graph, bool json)
+{
+	struct buf out = {0};
+
+	describe_plan(&graph->first->plan, json, &out);
+	return buf_take(&out);
+}
+
 PC_API bool pc_graph_queue(struct pc_graph *graph, size_t index, struct pc_queue_row *ret_row,
                            size_t size)
 {

@@ -598,6 +598,9 @@ bool thread_join(struct engine *e, pthread_t thread); /* false: stuck, left alon
 void stage_close(struct stage *s);
 void replica_close(struct replica *r);
 
+/* describe.c, [any] */
+void describe_plan(const struct plan *plan, bool json, struct buf *out);
+
 /* explain.c, [any] */
 void explain(struct engine *e, struct buf *out);
 

@@ -255,6 +255,56 @@ else
 	skip 'inspect --json: no python3 to read it'
 fi
 
+# A graph: what has been checked, nothing is started.
+cat >whole.txt <<'END'
+param n = 2
+shared counts = dict(num=$n, word="x\"y")
+shared block = bytes(size=64)
+stage down = decrement(counts) replicas=$n critical on_error=retry=3
+stage first = gen(count=5) start=counted
+stage rest = null() daemon until=seen
+queue q capacity=7 full=drop-old
+join counted after down
+join seen after first, q
+first -> q -> rest
+END
+run pcrun inspect whole.txt -D n=3
+is 'inspect of a graph' $status 0
+has 'inspect of a graph: a stage' out '^  down = decrement\(from="counts", .*\) replicas=3 critical=down on_error=retry=3  \(/.*/decrement\.so\)$'
+has 'inspect of a graph: joins of stages' out '^  rest = null\(.*\) daemon until=seen  '
+has 'inspect of a graph: a port' out "^    out: u64 to 'q'\$"
+has 'inspect of a graph: a queue' out '^  q  capacity=7 full=drop-old: first -> rest$'
+has 'inspect of a graph: a join' out '^  seen after first, q$'
+has 'inspect of a graph: a section' out '^  down: down$'
+has 'inspect of a graph: shared state' out "^  counts = dict\(num=3, word=\"x.*y\"\), updated in the critical section 'down'\$"
+has 'inspect of a graph: a block' out '^  block = bytes\(size=64\), updated by nobody who says so$'
+if command -v python3 >/dev/null; then
+	run pcrun inspect --json whole.txt
+	python3 -c '
+import json
+d = json.load(open("out"))
+s = {s["name"]: s for s in d["stages"]}
+assert s["down"]["replicas"] == 2 and s["down"]["section"] == "down" and s["down"]["retries"] == 3, s
+assert s["first"]["start"] == "counted" and s["first"]["parameters"]["count"] == "5", s
+assert s["rest"]["daemon"] and s["rest"]["until"] == "seen" and s["down"]["until"] is None, s
+assert s["first"]["outputs"] == [{"port": "out", "type": "u64", "queues": ["q"]}], s
+q = d["queues"][0]
+assert (q["name"], q["capacity"], q["full"], q["writers"], q["readers"]) == ("q", 7, "drop-old", ["first"], ["rest"]), q
+assert {j["name"]: j["queues"] for j in d["joins"]}["seen"] == ["q"], d["joins"]
+assert d["sections"] == [{"name": "down", "stages": ["down"]}], d["sections"]
+assert d["shared"][0]["values"] == {"num": 2, "word": "x\"y"} and d["shared"][1]["size_bytes"] == 64, d["shared"]
+' >/dev/null 2>err
+	is 'inspect --json of a graph' $? 0
+else
+	skip 'inspect --json of a graph: no python3 to read it'
+fi
+run pcrun inspect -e 'gen(count=3) -> null'
+has 'inspect -e' out '^  gen = gen\(count=3, '
+run pcrun inspect bad.txt
+says 'inspect of a graph that is wrong' 78 "bad.txt:1:5: error: plugin 'gen' has no parameter 'conut'"
+run pcrun inspect nosuch.txt
+says 'inspect of a graph that is not there' 2 'nosuch.txt: No such file or directory'
+
 # ----------------------------------------------------------------------- inspect, list
 run pcrun inspect grpe
 says 'inspect: a name like another' 2 "no plugin 'grpe'; did you mean 'gre"
