@@ -15,6 +15,11 @@
  * that process() gets is lent: pc_pass() sends it on, pc_item_ref() keeps it, nothing else is
  * needed.
  *
+ * Giving up. assert(), abort(), exit(), err(), pthread_exit(), and what leads to them (an exception
+ * that nobody catches), make the callback fail that calls them, as pc_fail() would; the pcrun
+ * command sees to it. The callback is left by a jump: locks and memory that it held stay held, no
+ * destructor runs, the state stays as it was left. Not on threads of the stage's own.
+ *
  * Swap. While a graph runs, another build of a stage may take over, at each replica between two
  * items. What becomes of the state (its bytes are the runtime's):
  *   adopted   the layout is the same: the new code gets the state as it lies.
