@@ -22,7 +22,7 @@ static void count_down(struct engine *e, const struct joins *joins)
 /* Its join has passed; or the stage whose place it takes has ended. */
 void join_start(struct stage *s)
 {
-	if (s->after || !s->engine->joins[s->plan->start].passed)
+	if (s->after || (!s->plan->gone && !s->engine->joins[s->plan->start].passed))
 		return;
 	for (uint32_t i = 0; i < s->n_replicas; i++) {
 		atomic_store_explicit(&s->replicas[i]->started, 1,

@@ -127,9 +127,10 @@ static void send_off(struct engine *e, struct reload *now, uint32_t index)
 
 		if (!r->reported)
 			reload_leave_inputs(r, now->plan, false);
-		/* One that is held back begins, so that it can take what is there. */
-		atomic_store_explicit(&r->started, 1, memory_order_release); /* A5 */
 	}
+	/* One that is held back begins, so that it can take what is there; but not before the one
+	 * whose place it was to take has ended. */
+	join_start(s);
 }
 
 /* ------------------------------------------------------------------------------------ joins --- */
