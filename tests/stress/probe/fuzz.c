@@ -29,7 +29,7 @@ static uint32_t any(uint32_t below)
 	return (seed >> 8) % below;
 }
 
-static void die(const char *why)
+static _Noreturn void die(const char *why)
 {
 	printf("Bail out! %s\n", why);
 	exit(1);
