@@ -58,8 +58,9 @@ static void join_own_threads(struct engine *e)
 		for (uint32_t k = 0; k < e->stages[i]->n_replicas; k++) {
 			struct replica *r = e->stages[i]->replicas[k];
 
-			if (r->has_thread && thread_join(e, r->thread))
-				r->has_thread = false;
+			/* has_thread stays: one that is stuck may still look at it */
+			if (r->has_thread)
+				thread_join(e, r->thread);
 		}
 }
 
