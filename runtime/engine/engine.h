@@ -342,6 +342,7 @@ struct worker {
 		next;           /* made ready by the activation that just ran: cache-warm */
 	_Atomic uint32_t ticks; /* activations begun, so that others see us stuck in one */
 	unsigned next_budget;   /* how often in a row `next` may still go first */
+	bool found;             /* what it runs now came from a search */
 	struct pc_queue *ready;
 	pthread_t thread;
 	bool has_thread;
@@ -352,8 +353,9 @@ struct worker {
 struct pool {
 	struct worker *workers;
 	unsigned n_workers;
-	_Atomic uint32_t idle;    /* searching << 16 | parked */
-	_Atomic uint32_t permits; /* futex: a semaphore on which parked workers sleep */
+	_Atomic uint32_t idle;     /* searching << 16 | parked */
+	_Atomic uint32_t permits;  /* futex: a semaphore on which parked workers sleep */
+	_Atomic uint32_t watching; /* parked workers that look now and then: see worker.c */
 	_Atomic uint32_t quit;
 	_Atomic uint32_t turn; /* where wake-ups from outside go */
 };

@@ -7,9 +7,11 @@
  * When a second core helps. Moving an item to another core costs more than a small stage spends
  * on it. So short activations stay on the worker that made them ready, and another worker is
  * woken only for work that lasts (WORTH_NS, a few times the price of a wake-up) or when much is
- * waiting (MANY). The estimate may be wrong: while anybody works, one parked worker looks every
- * RESCUE_NS whether a worker that has work waiting is stuck in one activation, and then takes it.
- * When nobody works all sleep without a time.
+ * waiting (MANY). The estimate may be wrong: while anybody works, parked workers look every
+ * RESCUE_NS whether a worker that has work waiting is stuck in one activation, and then take it.
+ * When nobody works all sleep without a time. So whoever begins to work, or makes more work ready
+ * in the middle of it, and leaves some waiting, wakes one if nobody watches like that: it is
+ * counted in `watching`, and looks once more whether somebody works after it has taken itself off.
  *
  * A worker with nothing to do searches the others' FIFOs for a while and then parks. One parked
  * worker is woken at a time, when nobody searches; a searcher that finds something wakes the next
@@ -25,6 +27,8 @@
  *   K3 permit_give: release permits -> K4 permit_take: acquire permits    the wake-up
  *   K5 pool_quit: release quit -> K6 worker_main: acquire quit
  *   K7 keep: release next -> K8 take_next: acquire next      the replica's fields
+ *   K9 run: seq_cst ticks -> K10 rescue, works: seq_cst ticks       that it works
+ *   K11 park: seq_cst watching -> K12 watched: seq_cst watching     who looks at the ticks after it
  */
 #include "engine/engine.h"
 
@@ -90,6 +94,20 @@ static void pool_wake(struct pool *pool)
 		}
 }
 
+static bool watched(const struct pool *pool)
+{
+	return atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&pool->watching,
+	                            memory_order_seq_cst) > 0; /* K12 */
+}
+
+/* Is there anybody who could watch? */
+static bool any_parked(const struct pool *pool)
+{
+	/* relaxed: who parks after the look at `watching` sees that we work */
+	return PARKED(atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&pool->idle,
+	                                   memory_order_relaxed)) > 0;
+}
+
 static void append(struct worker *w, struct replica *r)
 {
 	/* Capacity is the number of replicas, each at most once in any FIFO: there is room. No
@@ -135,10 +153,13 @@ void pool_ready(struct engine *e, struct replica *r)
 		pool_wake(pool);
 		return;
 	}
-	if ((w->scratch.final || !lasts(r)) && keep(w, r))
+	if ((w->scratch.final || !lasts(r)) && keep(w, r)) {
+		if (!w->scratch.final && !watched(pool) && any_parked(pool))
+			pool_wake(pool);
 		return;
+	}
 	append(w, r);
-	if (lasts(r) || queue_fill(w->ready) > MANY)
+	if (lasts(r) || queue_fill(w->ready) > MANY || !watched(pool))
 		pool_wake(pool);
 }
 
@@ -190,8 +211,8 @@ static struct replica *rescue(struct worker *w, bool *ret_busy)
 	*ret_busy = false;
 	for (unsigned i = 0; i < pool->n_workers; i++) {
 		struct worker *other = &pool->workers[i];
-		/* relaxed: a guess, checked by the exchange in take_next() */
-		uint32_t ticks = atomic_load_explicit(&other->ticks, memory_order_relaxed);
+		uint32_t ticks =
+			atomic_load_explicit(&other->ticks, memory_order_seq_cst); /* K10 */
 		bool stuck = (ticks & 1) && ticks == w->seen_ticks[i];
 
 		if (other == w)
@@ -207,6 +228,20 @@ static struct replica *rescue(struct worker *w, bool *ret_busy)
 		}
 	}
 	return NULL;
+}
+
+static bool works(const struct worker *w)
+{
+	const struct pool *pool = &w->engine->pool;
+
+	for (unsigned i = 0; i < pool->n_workers; i++) {
+		struct worker *other = &pool->workers[i];
+
+		if (other != w &&
+		    atomic_load_explicit(&other->ticks, memory_order_seq_cst) & 1) /* K10 */
+			return true;
+	}
+	return false;
 }
 
 static bool quitting(const struct pool *pool)
@@ -247,23 +282,39 @@ static void unpark(struct pool *pool)
 	}
 }
 
+/* True: a permit came. Counted as watching before and after. */
+static bool sleep_parked(struct worker *w, bool busy)
+{
+	struct pool *pool = &w->engine->pool;
+	bool permit = false;
+
+	if (busy)
+		return permit_take(pool, clock_now_ns() + RESCUE_NS);
+	atomic_fetch_sub_explicit(&pool->watching, 1, memory_order_seq_cst); /* K11 */
+	if (!works(w))
+		permit = permit_take(pool, INT64_MAX);
+	atomic_fetch_add_explicit(&pool->watching, 1, memory_order_seq_cst); /* K11 */
+	return permit;
+}
+
 /* Sleep until there is a permit, or until a rescue finds work. Returns counted as searching. */
 static struct replica *park(struct worker *w)
 {
 	struct pool *pool = &w->engine->pool;
 	struct replica *r;
-	bool busy;
+	bool busy, permit = false;
 
 	atomic_fetch_sub_explicit(&pool->idle, SEARCHING - 1, memory_order_acq_rel); /* K2 */
+	atomic_fetch_add_explicit(&pool->watching, 1, memory_order_seq_cst);         /* K11 */
 	r = steal(w);
-	while (!r && !quitting(pool)) {
+	while (!r && !permit && !quitting(pool)) {
 		r = rescue(w, &busy);
-		if (r)
-			break;
-		if (permit_take(pool, busy ? clock_now_ns() + RESCUE_NS : INT64_MAX))
-			return NULL;
+		if (!r)
+			permit = sleep_parked(w, busy);
 	}
-	unpark(pool);
+	atomic_fetch_sub_explicit(&pool->watching, 1, memory_order_seq_cst); /* K11 */
+	if (!permit)
+		unpark(pool);
 	return r;
 }
 
@@ -296,17 +347,45 @@ static struct replica *search(struct worker *w)
 	            2 * SEARCHING &&
 	    queue_fill(w->ready) > MANY)
 		pool_wake(pool);
+	w->found = true;
 	return r;
 }
 
 /* Something moves; odd while an activation lasts. Only this thread writes it. */
-static void tick(struct worker *w)
+static void begin_tick(struct worker *w)
 {
-	/* relaxed, both: see above */
+	atomic_fetch_add_explicit(&w->ticks, 1, memory_order_seq_cst); /* K9 */
+}
+
+static void end_tick(struct worker *w)
+{
+	/* relaxed, both: only we write it; who sees the end late looks once more */
 	uint32_t ticks = atomic_load_explicit(&w->ticks, memory_order_relaxed);
 
 	atomic_store_explicit(&w->ticks, ticks + 1,
 	                      memory_order_relaxed); /* relaxed: as above */
+}
+
+static bool has_more(struct worker *w)
+{
+	/* relaxed: only whether there is something */
+	return atomic_load_explicit(&w->next, memory_order_relaxed) || queue_fill(w->ready) > 0;
+}
+
+/* About to work: does anything wait that nobody would look after? A searcher answers for all that
+ * has come while it searched, for nobody else was woken then. */
+static void see_to_the_rest(struct worker *w)
+{
+	struct pool *pool = &w->engine->pool;
+	bool found = w->found, more = has_more(w);
+
+	w->found = false;
+	if (watched(pool) || !any_parked(pool))
+		return;
+	for (unsigned i = 0; i < pool->n_workers && found && !more; i++)
+		more = has_more(&pool->workers[i]);
+	if (more)
+		pool_wake(pool);
 }
 
 static void run(struct worker *w, struct replica *r)
@@ -317,9 +396,10 @@ static void run(struct worker *w, struct replica *r)
 	if (section && !section_enter(section, r))
 		return;
 	task_begin(r);
-	tick(w);
+	begin_tick(w);
+	see_to_the_rest(w);
 	act = activate(r, &w->scratch);
-	tick(w);
+	end_tick(w);
 	w->scratch.final = false;
 	if (section)
 		section_leave(section);
