@@ -151,8 +151,7 @@ static enum act take(struct replica *r, size_t room)
 		return ACT_AGAIN;
 	if (taken.in) {
 		swap_taken(r, taken.in, taken.version);
-		if (r->stage->desc->n_inputs > 1)
-			waiting_pass_others(r, taken.in);
+		waiting_pass_others(r, taken.in);
 		process_items(r, taken.in, (struct item **)r->scratch->batch, taken.n);
 		r->scratch->final = taken.n < max;
 		r->took = taken.n;
@@ -164,6 +163,7 @@ static enum act take(struct replica *r, size_t room)
 		r->phase = PHASE_FINISH;
 		return ACT_AGAIN;
 	}
+	waiting_pass_others(r, NULL);
 	if (process_closed(r))
 		return ACT_AGAIN;
 	doing_set(r, DOING_INPUT);
@@ -193,6 +193,12 @@ static enum act work(struct replica *r, int64_t start_ns)
 	enum act act;
 	size_t room;
 
+	/* What it had emitted had to leave first. */
+	if (source && r->wants_wake && !r->wake_asked) {
+		doing_set(r, DOING_WAKE);
+		wake_request(r);
+		return ACT_SLEEP;
+	}
 	if (source && r->wants_wake) {
 		/* Woken for another reason: the condition still has to come. */
 		if (atomic_load_explicit(&r->waiting, memory_order_acquire) /* A8 */) {
@@ -208,9 +214,11 @@ static enum act work(struct replica *r, int64_t start_ns)
 		return output_arm(r) ? ACT_SLEEP : ACT_AGAIN;
 	}
 	if (r->phase == PHASE_FINISH) {
+		waiting_pass_others(r, NULL);
 		process_finish(r);
 		act = ACT_AGAIN;
 	} else if (source) {
+		waiting_pass_others(r, NULL);
 		process_produce(r, room, start_ns + ENGINE_BUDGET_NS);
 		act = ACT_AGAIN;
 	} else {

@@ -230,6 +230,7 @@ struct replica {
 	int wake_fd;
 	unsigned wake_events;
 	bool wants_wake;
+	bool wake_asked;       /* [replica] and the control thread knows */
 	_Atomic bool external; /* idle, but a timer or descriptor will wake it */
 	_Atomic bool waiting; /* the condition has not come yet: control owns the three above */
 	uv_timer_t *timer;    /* [control] */
@@ -522,7 +523,8 @@ bool waiting_arm_take(struct waiting_at *w); /* true: it will wake us */
 bool waiting_arm_put(struct waiting_at *w);
 void waiting_pass(
 	struct replica *r); /* going to sleep: what we were woken for, others may need */
-/* at work for one input: what others have woken us for may have to wait long */
+/* about to call the stage, for one input or NULL: what all others, and room, have woken us for may
+ * have to wait long */
 void waiting_pass_others(struct replica *r, const struct input *taken);
 void waiting_cancel(struct replica *r); /* never again */
 void waiting_rest(struct replica *r);   /* for now: no queue knows of it */
@@ -539,7 +541,7 @@ enum act activate(struct replica *r, struct scratch *scratch);
 
 /* task.c */
 void task_begin(struct replica *r);                /* [replica] it was QUEUED */
-void task_notify(struct replica *r);               /* [any] */
+bool task_notify(struct replica *r);               /* [any] true: busy, or parked */
 bool task_settle(struct replica *r, enum act act); /* [replica] true: it is ready again */
 void task_unpark(struct replica *r);               /* [control] */
 

@@ -317,10 +317,16 @@ bool output_arm(struct replica *r)
 
 	for (uint32_t i = 0; i < r->n_outputs; i++)
 		for (uint32_t k = 0; k < r->outputs[i].n_lanes; k++) {
-			struct lane *lane = &r->outputs[i].lanes[k];
+			struct output *o = &r->outputs[i];
+			struct lane *lane = &o->lanes[k];
+			bool pending = lane->sent < o->mark;
 
-			if (!may_fill(lane) || queue_room(lane->place->queue) > 0)
+			if (!may_fill(lane) || (!pending && queue_room(lane->place->queue) > 0))
 				continue;
+			/* There was none a moment ago: try again, or it would have to wait until
+			 * another output that is full has room. */
+			if (queue_room(lane->place->queue) > 0)
+				return false;
 			if (!waiting_arm_put(&lane->waiting))
 				return false;
 			asleep = true;

@@ -385,7 +385,7 @@ static void produce_on(struct replica *r, struct guard *guard, size_t limit, int
 	do {
 		size_t before = emitted(r);
 
-		r->wants_wake = false;
+		r->wants_wake = r->wake_asked = false;
 		r->wake_ns = INT64_MAX;
 		r->wake_fd = -1;
 		if (r->probation > 0)

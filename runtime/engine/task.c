@@ -31,7 +31,7 @@ static void make_ready(struct replica *r)
 		pool_ready(r->engine, r);
 }
 
-void task_notify(struct replica *r)
+bool task_notify(struct replica *r)
 {
 	/* relaxed: the exchange below decides */
 	uint32_t seen = atomic_load_explicit(&r->sched, memory_order_relaxed);
@@ -43,18 +43,20 @@ void task_notify(struct replica *r)
 		else if (seen == TASK_RUNNING)
 			want = TASK_NOTIFIED;
 		else if (seen >= TASK_ENDED)
-			return; /* or PARKED: it will look at everything when it goes on */
+			/* or PARKED: it will look at everything when it goes on, which may be late */
+			return seen != TASK_ENDED;
 		else
 			want = seen; /* even then: what we wrote must be seen by that activation */
 	} while (!atomic_compare_exchange_weak_explicit(
 		&r->sched, &seen, want, memory_order_acq_rel /* T1 */,
 		memory_order_relaxed /* tried again */));
 	if (seen != TASK_IDLE)
-		return;
+		return seen != TASK_QUEUED;
 	if (!atomic_exchange_explicit(&r->external, false, memory_order_acq_rel) /* T5 */)
 		/* relaxed: whoever notifies is awake itself, so this is not the only count */
 		atomic_fetch_add_explicit(&r->engine->awake, 1, memory_order_relaxed);
 	make_ready(r);
+	return false;
 }
 
 static void fall_asleep(struct engine *e)

@@ -8,7 +8,8 @@
  * It may also be armed while it runs: it waits at several inputs and is at work for one of them, or
  * something else than an item (a swap, say) has woken it, and then it found one. A wake-up that
  * finds it in a long call would be stuck there, and with a full queue nothing would ever send
- * another: so that goes on to the next waiter at once. At worst one looks in vain.
+ * another: so that goes on to the next waiter at once. At worst one looks in vain. Likewise room
+ * for which it was woken before it had anything to send: it may be long in coming.
  *
  * Pairs
  *   N1 on_wake: release state -> N2 arm, pass, cancel: acquire state    the waiter is ours again
@@ -20,14 +21,14 @@
 static void on_wake(struct queue_waiter *waiter)
 {
 	struct waiting_at *w = (struct waiting_at *)(void *)waiter;
-	struct replica *r = w->replica;
-	/* relaxed: a guess is enough. Whoever begins to run now looks at the queue itself */
-	uint32_t sched = atomic_load_explicit(&r->sched, memory_order_relaxed);
+	struct pc_queue *queue = w->queue;
+	/* the waiter is the replica's again after the next line */
+	struct queue_waiter at = {.side = waiter->side};
 
-	if (sched == TASK_RUNNING || sched == TASK_NOTIFIED)
-		queue_pass(w->queue, waiter); /* while the waiter is still ours */
 	atomic_store_explicit(&w->state, WAITING_WOKEN, memory_order_release); /* N1 */
-	task_notify(r);
+	/* Whoever begins to run after this sees it, and passes it on itself. */
+	if (task_notify(w->replica))
+		queue_pass(queue, &at);
 }
 
 static bool arm(struct waiting_at *w, int (*wait)(struct pc_queue *, struct queue_waiter *))
@@ -110,6 +111,9 @@ void waiting_pass_others(struct replica *r, const struct input *taken)
 	for (uint32_t i = 0; i < r->stage->desc->n_inputs; i++)
 		if (&r->inputs[i] != taken)
 			pass_one(&r->inputs[i].waiting);
+	for (uint32_t i = 0; i < r->n_outputs; i++)
+		for (uint32_t k = 0; k < r->outputs[i].n_lanes; k++)
+			pass_one(&r->outputs[i].lanes[k].waiting);
 }
 
 void waiting_cancel(struct replica *r)
