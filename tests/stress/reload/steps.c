@@ -1,7 +1,9 @@
 /* stress/reload/steps.c: each kind of change, under load, one by one. */
 #include "common.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LINE "stage a = source()\nstage b = pass(live=1)\nstage c = sink()\n"
@@ -204,6 +206,38 @@ static void ends(void)
 	stop_and_check("it has ended well", 0, true);
 }
 
+/* One after the other, until the graph says that it is ending. */
+static void *go_on_reloading(void *unused)
+{
+	const char *const texts[] = {
+		LINE "a -> b -> c\n",
+		"stage a = source()\nstage n = pass(hold=4)\nstage c = sink()\na -> n -> c\n"};
+	int rc = PC_OK;
+
+	(void)unused;
+	for (int i = 0; rc == PC_OK; i++)
+		rc = reload(texts[i % 2]);
+	return rc == PC_STOPPED ? NULL : &graph;
+}
+
+static void stopped(void)
+{
+	for (int i = 0; i < 10; i++) {
+		pthread_t t;
+		void *bad;
+
+		start(LINE "a -> b -> c\n");
+		if (pthread_create(&t, NULL, go_on_reloading, NULL))
+			abort();
+		wait_seen(2000);
+		pc_graph_stop(graph, PC_STOP_DRAIN);
+		pthread_join(t, &bad);
+		report(!bad, "a reload beside the end of the graph is told of it");
+		stop_and_check("stopped while reloading: all items, in order", PC_STOP_DRAIN,
+		               true);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	begin(argc, argv);
@@ -217,5 +251,6 @@ int main(int argc, char **argv)
 	by_key();
 	fails();
 	ends();
+	stopped();
 	return end();
 }
