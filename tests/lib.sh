@@ -31,6 +31,8 @@ trap 'exit 143' TERM
 cd "$work" || exit 1
 # Compiled stages and the like go where they are thrown away, and messages are in English.
 export XDG_CACHE_HOME="$work/.cache" XDG_RUNTIME_DIR="$work" LC_ALL=C.UTF-8
+# Graphs that run elsewhere on the machine are none of a test's.
+export PCRUN_CONTROL_DIR="$work/.control"
 
 tap_count=0
 tap_failed=0

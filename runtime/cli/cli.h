@@ -103,6 +103,7 @@ int swap_command(const struct args *args);
 int reload_command(const struct args *args);
 int status_command(const struct args *args);
 int events_command(const struct args *args);
+int stop_command(const struct args *args);
 int ps_command(const struct args *args);
 
 /* help.c */

@@ -1,5 +1,5 @@
 /* cli/control-client.c: the words that ask something of a graph that runs: swap, reload, status, events,
- * ps. Main thread; waits for the answer as long as it takes.
+ * stop, ps. Main thread; waits for the answer as long as it takes.
  *
  * Speaks the protocol as any other program would (pcrun-control(7)). Files are sent with their
  * whole path, since the running pcrun has a working directory of its own. */
@@ -341,6 +341,11 @@ int swap_command(const struct args *args)
 int reload_command(const struct args *args)
 {
 	return ask_word(args, "reload", 0);
+}
+
+int stop_command(const struct args *args)
+{
+	return ask_word(args, "stop", 0);
 }
 
 int status_command(const struct args *args)

@@ -1,8 +1,9 @@
 /* cli/control-dir.c: where control sockets are, how one gets there, and which of them are alive.
  *
- * $XDG_RUNTIME_DIR/pcrun, else /run/user/UID/pcrun, else /tmp/pcrun-UID: the first that is the
- * user's own and that nobody else may write to. A server takes that one; who looks for servers
- * looks into all, since the other one may have been started with another environment.
+ * $PCRUN_CONTROL_DIR, if it is set, and no other; else $XDG_RUNTIME_DIR/pcrun, /run/user/UID/pcrun,
+ * /tmp/pcrun-UID: the first that is the user's own and that nobody else may write to. A server
+ * takes that one; who looks for servers looks into all, since the other one may have been started
+ * with another environment.
  *
  * A name appears by rename(), when somebody listens behind it: so a socket that refuses a
  * connection belongs to a process that is gone, and whoever finds it removes it. Addresses go
@@ -23,47 +24,47 @@
 
 enum { N_PLACES = 3, BACKLOG = 64, HALF_MADE_S = 60 };
 
-/* The directory above and its name; false: this place does not exist for the user. */
-static bool place(int n, char *parent, size_t parent_size, char *name, size_t name_size)
-{
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
-	unsigned uid = (unsigned)geteuid();
-
-	snprintf(name, name_size, "pcrun");
-	switch (n) {
-	case 0:
-		if (!runtime || *runtime != '/')
-			return false;
-		return (size_t)snprintf(parent, parent_size, "%s", runtime) < parent_size;
-	case 1:
-		snprintf(parent, parent_size, "/run/user/%u", uid);
-		return true;
-	default:
-		snprintf(parent, parent_size, "/tmp");
-		snprintf(name, name_size, "pcrun-%u", uid);
-		return true;
-	}
-}
-
 static bool is_ours(const struct stat *st)
 {
 	return S_ISDIR(st->st_mode) && st->st_uid == geteuid() && (st->st_mode & 022) == 0;
 }
 
+/* A runtime directory that sudo has left behind is another user's. */
+static bool is_runtime_dir(const char *dir)
+{
+	struct stat st;
+
+	return dir && *dir == '/' && stat(dir, &st) == 0 && is_ours(&st);
+}
+
+/* False: this place does not exist for the user. */
+static bool place(int n, char path[PATH_MAX])
+{
+	const char *only = getenv("PCRUN_CONTROL_DIR"), *runtime = getenv("XDG_RUNTIME_DIR");
+	unsigned uid = (unsigned)geteuid();
+	char standard[48];
+
+	snprintf(standard, sizeof(standard), "/run/user/%u", uid);
+	if (only && *only)
+		return n == 0 && snprintf(path, PATH_MAX, "%s", only) < PATH_MAX;
+	if (n == 0)
+		return is_runtime_dir(runtime) &&
+		       snprintf(path, PATH_MAX, "%s/pcrun", runtime) < PATH_MAX;
+	if (n == 1)
+		return is_runtime_dir(standard) &&
+		       snprintf(path, PATH_MAX, "%s/pcrun", standard) < PATH_MAX;
+	return snprintf(path, PATH_MAX, "/tmp/pcrun-%u", uid) < PATH_MAX;
+}
+
 /* A descriptor of the directory, or -1 with *ret_reason. */
 static int open_place(int n, bool make, char path[PATH_MAX], const char **ret_reason)
 {
-	char parent[PATH_MAX - 64], name[48];
 	struct stat st;
 	int fd;
 
 	*ret_reason = NULL;
-	if (!place(n, parent, sizeof(parent), name, sizeof(name)))
+	if (!place(n, path))
 		return -1;
-	/* A runtime directory that sudo has left behind is another user's. */
-	if (strcmp(parent, "/tmp") != 0 && (stat(parent, &st) < 0 || !is_ours(&st)))
-		return -1;
-	snprintf(path, PATH_MAX, "%s/%s", parent, name);
 	if (make && mkdir(path, 0700) < 0 && errno != EEXIST) {
 		*ret_reason = strerror(errno);
 		return -1;

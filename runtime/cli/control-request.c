@@ -169,6 +169,8 @@ static void put_done(FILE *out, const struct job *job)
 		e.source = jobs_stage(job->jobs->graph, job->stage, &row) && row.inputs == 0;
 		event_words(&e, out);
 	}
+	if (r->probe && job->kind != JOB_RELOAD && !r->unchanged)
+		fprintf(out, "%s%s", job->dry_run ? "\n" : "", r->probe);
 }
 
 static void put_json(FILE *out, const struct job *job)
@@ -198,6 +200,10 @@ static void put_json(FILE *out, const struct job *job)
 		fputs(",\"report\":", out);
 		say_json(out, r->text);
 	}
+	if (r->probe) {
+		fputs(",\"probe\":", out);
+		say_json(out, r->probe);
+	}
 }
 
 static void on_done(void *user, const struct job *job)
@@ -216,8 +222,9 @@ static void on_done(void *user, const struct job *job)
 	if (job->result == PC_OK)
 		put_done(text.stream, job);
 	else
-		fputs(job->error ? pc_error_text(job->error)
-		                 : "the graph has ended before it was begun",
+		fputs(job->error  ? pc_error_text(job->error)
+		      : job->text ? job->text
+		                  : "the graph has ended before it was begun",
 		      text.stream);
 	put_json(json.stream, job);
 	if (say_text_end(&text) && say_text_end(&json))

@@ -144,6 +144,17 @@ const struct command command_table[] = {
          .summary = "print what happens to a running graph, until it ends",
          .text = "A line per event: builds that go live, are refused or fail, reloads.\n\n"
                  "Exit status: 0 the graph has ended, 2 no such graph.\n"},
+	{.name = "stop",
+         .run = stop_command,
+         .options = OPTION_GRAPH | OPTION_JSON,
+         .least_files = 0,
+         .most_files = 0,
+         .usage = "stop [--graph=GRAPH] [--json]",
+         .summary = "tell a running graph to end",
+         .text = "As SIGTERM does: producers stop, and what is under way is finished. A second "
+                 "time,\n"
+                 "it ends at once.\n\n"
+                 "Exit status: 0 it is told, 2 no such graph.\n"},
 	{.name = "ps",
          .run = ps_command,
          .options = OPTION_JSON,

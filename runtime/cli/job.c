@@ -114,6 +114,8 @@ static void tell_reload(const struct job *job, struct event *e)
 	          : job->result == PC_STOPPED ? EVENT_OVERTAKEN
 	                                      : EVENT_REFUSED;
 	e->text = job->text;
+	if (!e->reason)
+		e->reason = job->text;
 	job->jobs->tell(job->jobs->user, e);
 }
 
@@ -165,6 +167,7 @@ void jobs_drop(struct job *job)
 {
 	pc_error_free(job->error);
 	free(job->report.text);
+	free(job->report.probe);
 	free(job->text);
 	free(job->stage);
 	free(job->file);

@@ -216,6 +216,15 @@ static void on_gone(struct watched *f)
 	f->said_gone = true;
 }
 
+/* Also what is not there: a linker removes the old file long before it writes the new one. */
+static bool look_later(struct watched *f)
+{
+	if (f->tries == N_LATER)
+		return false;
+	uv_timer_start(&f->timer, on_timer, later_ms[f->tries++], 0);
+	return true;
+}
+
 static void look(struct watched *f)
 {
 	struct pc_error *err = NULL;
@@ -227,15 +236,14 @@ static void look(struct watched *f)
 		on_whole(f, code);
 		break;
 	case PC_AGAIN:
-		if (f->tries < N_LATER) {
-			uv_timer_start(&f->timer, on_timer, later_ms[f->tries++], 0);
+		if (look_later(f))
 			break;
-		}
 		f->has_code = false;
 		tell(f, EVENT_INCOMPLETE, NULL);
 		break;
 	case PC_ERROR:
-		on_gone(f);
+		if (!look_later(f))
+			on_gone(f);
 		break;
 	default:
 		on_wrong(f, err);

@@ -337,7 +337,8 @@ static int decide(struct swap_trial *trial, const char *helper, int request, con
 	buf_addf(&words, "probe ok, %.1f ms: ", (double)took_ns / 1e6);
 	swap_verdict_words(&report, left_out, &words);
 	trial->words = buf_take(&words);
-	if (trial->words)
+	/* Whoever says what happens to stages has it in the report. */
+	if (trial->words && !trial->stage->engine->swapped)
 		engine_log(trial->stage->engine, PC_INFO, trial->stage->plan->name, "%s",
 		           trial->words);
 	return PC_OK;

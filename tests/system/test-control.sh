@@ -58,7 +58,7 @@ talk() {
 }
 # The socket of a process.
 socket_of() {
-	find "$XDG_RUNTIME_DIR" -name "*-$1.sock"
+	find "$PCRUN_CONTROL_DIR" -name "*-$1.sock"
 }
 
 stage one >say.c
@@ -101,11 +101,11 @@ says 'an option of swap for run' 2 'pcrun run does not take --dry-run'
 start speak speak.txt
 [ -n "$(socket_of $pid)" ] || { cat speak.err; exit 1; }
 is 'the socket is the user'\''s alone' "$(stat -c %a "$(socket_of $pid)")" 600
-is 'its directory is, too' "$(stat -c %a "$XDG_RUNTIME_DIR/pcrun")" 700
+is 'its directory is, too' "$(stat -c %a "$PCRUN_CONTROL_DIR")" 700
 run pcrun ps
 has 'ps: a line for the graph' out "^ *$pid  speak  speak.txt\$"
 run pcrun ps --json
-has 'ps --json' out "^\{\"pid\":$pid,\"name\":\"speak\",\"graph\":\"speak.txt\",\"socket\":\"$XDG_RUNTIME_DIR/pcrun/speak-$pid.sock\"\}\$"
+has 'ps --json' out "^\{\"pid\":$pid,\"name\":\"speak\",\"graph\":\"speak.txt\",\"socket\":\"$PCRUN_CONTROL_DIR/speak-$pid.sock\"\}\$"
 run pcrun status
 is 'status: status' $status 0
 has 'status: the queues' out '^gen -> say +1024 '
@@ -255,13 +255,13 @@ if [ "$(id -u)" -eq 0 ] && setpriv --reuid=65534 --clear-groups true 2>/dev/null
 	cp "$SOURCE/tests/system/talk.pl" talk.pl
 	setpriv --reuid=65534 --regid=65534 --clear-groups perl talk.pl "$sock" send 'stop\n' >out 2>&1
 	has 'another user can not connect' out 'Permission denied'
-	chmod 777 "$XDG_RUNTIME_DIR/pcrun" "$sock"
+	chmod 777 "$PCRUN_CONTROL_DIR" "$sock"
 	setpriv --reuid=65534 --regid=65534 --clear-groups perl talk.pl "$sock" send 'stop\n' >out 2>&1
 	has 'nor is he answered where he can' out '^- only the user whose graph it is may ask$'
 	has_not 'nor greeted' out '^pcrun '
 	run pcrun ps
 	says 'a directory that others may write to is not used' 0 'no graph of yours is running'
-	chmod 700 "$XDG_RUNTIME_DIR/pcrun"
+	chmod 700 "$PCRUN_CONTROL_DIR"
 	run pcrun status
 	is 'the graph has not been stopped' $status 0
 else
@@ -298,7 +298,7 @@ wait "$pid" 2>/dev/null
 # A process that is killed leaves its socket behind; the next start removes it.
 is 'a socket of a killed process' "$(socket_of "$pid" | wc -l)" 1
 start again -e 'gen(rate=100) -> print'
-is 'the next start removes it' "$(socket_of "$pid" | wc -l)$(find "$XDG_RUNTIME_DIR/pcrun" -name '*.sock' | wc -l)" 13
+is 'the next start removes it' "$(socket_of "$pid" | wc -l)$(find "$PCRUN_CONTROL_DIR" -name '*.sock' | wc -l)" 13
 run pcrun ps
 has 'a text has a name' out "^ *$pid  text +-e\$"
 kill -TERM "$pid"
@@ -365,9 +365,10 @@ wait "$speak"
 is 'the first graph ends as ever' $? 130
 wait "$events"
 is 'events end with the graph' $? 0
-is 'no socket is left' "$(find "$XDG_RUNTIME_DIR" -name '*.sock')" ''
+is 'no socket is left' "$(find "$PCRUN_CONTROL_DIR" -name '*.sock')" ''
 
 # ----------------------------------------------------------------- where sockets are
+unset PCRUN_CONTROL_DIR
 long=$work/$(printf 'long%.0s' $(seq 40))
 mkdir -m 700 "$long"
 XDG_RUNTIME_DIR=$long start long speak.txt

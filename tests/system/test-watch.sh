@@ -255,7 +255,7 @@ rm -f out err
 "$PCRUN" --watch --json source.txt >out 2>err &
 pid=$!
 until_line out a1
-until [ -S "$XDG_RUNTIME_DIR/pcrun/source-$pid.sock" ]; do sleep 0.02; done
+until [ -S "$PCRUN_CONTROL_DIR/source-$pid.sock" ]; do sleep 0.02; done
 stage a2 >say.c
 until_line err live
 stage bad 'nothing' >say.c
