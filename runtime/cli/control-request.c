@@ -132,9 +132,9 @@ static int status_of(const struct job *job)
 	case PC_WRONG:
 		return CONTROL_REFUSED;
 	case PC_ERROR:
-		return job->kind == JOB_RELOAD ? CONTROL_USAGE : CONTROL_BACK;
+		return job->kind == JOB_RELOAD && !job->text ? CONTROL_USAGE : CONTROL_BACK;
 	case PC_TIMEOUT:
-		return job->kind != JOB_RELOAD && job->report.to == 0 ? CONTROL_FAILED
+		return job->kind == JOB_RELOAD || job->report.to == 0 ? CONTROL_FAILED
 		                                                      : CONTROL_WAITING;
 	case PC_INVALID:
 		return CONTROL_USAGE;
@@ -222,9 +222,8 @@ static void on_done(void *user, const struct job *job)
 	if (job->result == PC_OK)
 		put_done(text.stream, job);
 	else
-		fputs(job->error  ? pc_error_text(job->error)
-		      : job->text ? job->text
-		                  : "the graph has ended before it was begun",
+		fputs(job->error ? pc_error_text(job->error)
+		                 : "the graph has ended before it was begun",
 		      text.stream);
 	put_json(json.stream, job);
 	if (say_text_end(&text) && say_text_end(&json))

@@ -85,8 +85,11 @@ static void do_swap(struct job *job)
 
 static void do_reload(struct job *job)
 {
-	job->result = PC_INVALID;
-	job->text = strdup("this version can not reload a running graph; nothing was changed");
+	const struct pc_reload_options options = {.size = sizeof(options),
+	                                          .dry_run = job->dry_run};
+
+	job->result =
+		pc_graph_reload(job->jobs->graph, job->file, &options, &job->text, &job->error);
 }
 
 static void *run(void *user)
@@ -108,14 +111,17 @@ static void *run(void *user)
 
 /* ------------------------------------------------------------------------ what it means --- */
 
+/* With a text it is done, though a stage may have gone back to its old build, which was told. */
 static void tell_reload(const struct job *job, struct event *e)
 {
-	e->kind = job->result == PC_OK        ? EVENT_RELOADED
-	          : job->result == PC_STOPPED ? EVENT_OVERTAKEN
-	                                      : EVENT_REFUSED;
+	e->kind = job->result == PC_OK || job->text ? EVENT_RELOADED
+	          : job->result == PC_STOPPED       ? EVENT_OVERTAKEN
+	                                            : EVENT_REFUSED;
+	if (job->quiet && job->text && !*job->text)
+		return;
+	if (e->kind == EVENT_OVERTAKEN && job->jobs->ended)
+		return;
 	e->text = job->text;
-	if (!e->reason)
-		e->reason = job->text;
 	job->jobs->tell(job->jobs->user, e);
 }
 

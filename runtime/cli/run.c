@@ -46,8 +46,9 @@ static int load(struct session *run)
 	struct pc_error *err = NULL;
 	int r;
 
-	/* A file that is mapped must not be written to, as cp and strip do. */
-	options.private_copies = args->watch;
+	/* A file that is mapped must not be written to, as cp and strip do; and a reload finds builds
+	 * that are newer than those that run. */
+	options.private_copies = true;
 	if (slow)
 		signal(SIGINT, SIG_DFL);
 	else

@@ -144,6 +144,13 @@ static void ask(struct watched *f, const char *stage, bool quiet)
 	jobs_add(job);
 }
 
+/* A stage that has ended, or was removed by a reload, has no use for a build. */
+static bool uses(const struct pc_stage_row *row, const struct watched *f)
+{
+	return row->file && strcmp(row->file, f->file) == 0 &&
+	       !(row->state && strcmp(row->state, "ended") == 0);
+}
+
 static void take(struct watched *f, bool quiet)
 {
 	struct pc_stage_row row;
@@ -153,7 +160,7 @@ static void take(struct watched *f, bool quiet)
 		return;
 	}
 	for (size_t i = 0; pc_graph_stage(f->watch->session->graph, i, &row, sizeof(row)); i++)
-		if (row.file && strcmp(row.file, f->file) == 0)
+		if (uses(&row, f))
 			ask(f, row.name, quiet);
 }
 
@@ -171,7 +178,7 @@ static void tell(struct watched *f, enum event_kind kind, const char *reason)
 		return;
 	}
 	for (size_t i = 0; pc_graph_stage(s->graph, i, &row, sizeof(row)); i++) {
-		if (!row.file || strcmp(row.file, f->file) != 0)
+		if (!uses(&row, f))
 			continue;
 		event.stage = row.name;
 		event.from = row.build;

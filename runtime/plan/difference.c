@@ -84,6 +84,17 @@ static const char *why_replaced(const struct look *l, const struct plan_stage *o
 	return NULL;
 }
 
+/* Another descriptor may be that of another copy of the same code. */
+static bool is_rebuilt(const struct plan_stage *old, const struct plan_stage *new)
+{
+	const struct pc_stage_desc *runs = plan_params_desc(old);
+
+	if (runs == new->desc)
+		return false;
+	return !old->plugin || !new->plugin || runs != old->plugin->desc ||
+	       old->plugin->code == 0 || old->plugin->code != new->plugin->code;
+}
+
 static void look_at_stage(struct look *l, uint32_t index)
 {
 	const struct plan_stage *new = &l->m.new->stages[index], *old;
@@ -110,7 +121,7 @@ static void look_at_stage(struct look *l, uint32_t index)
 	}
 	buf_adds(&l->d->text, params.text ? params.text : "");
 	l->d->n_changes += n_lines;
-	if (plan_params_desc(old) != new->desc) {
+	if (is_rebuilt(old, new)) {
 		line(l, "stage '%s': its plugin has been built anew", new->name);
 		*changes |= CHANGE_PLUGIN;
 	}

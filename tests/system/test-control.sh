@@ -47,7 +47,7 @@ start() {
 	"$PCRUN" "$@" >"$name.out" 2>"$name.err" &
 	pid=$!
 	n=0
-	until grep -q . "$name.out" || ! kill -0 "$pid" 2>/dev/null || [ $n -gt 2400 ]; do
+	until grep -qs . "$name.out" || ! kill -0 "$pid" 2>/dev/null || [ $n -gt 2400 ]; do
 		sleep 0.025
 		n=$((n + 1))
 	done
@@ -177,6 +177,28 @@ is 'a relative name is that of who asks' $? 0
 run pcrun swap say 'two
 .c'
 says 'a name with a newline' 2 'newline'
+
+# The graph's file.
+run pcrun reload
+says 'reload: nothing differs' 0 'nothing differs'
+sed 's/rate=100/rate=150/; s/-> print/-> null/' speak.txt >changed.txt
+run pcrun reload changed.txt --dry-run
+is 'reload --dry-run' $status 0
+has 'reload --dry-run: a line for a change' out "stage 'null'"
+run pcrun reload
+says 'a dry run changes nothing' 0 'nothing differs'
+echo 'gen -> pritn' >wrong.txt
+run pcrun reload wrong.txt
+says 'reload: a wrong file' 3 "wrong.txt:1:8: error: "
+run pcrun reload nosuch.txt
+says 'reload: a missing file' 2 'nosuch.txt: No such file'
+run pcrun reload changed.txt --json
+has 'reload --json' out '^\{"status":0,"request":"reload","file":"\./changed\.txt","text":"'
+run pcrun reload
+is 'reload: back' $status 0
+kill -HUP "$pid"
+until_line speak.err 'graph  nothing differs'
+has 'SIGHUP reloads' speak.err '  graph  nothing differs$'
 
 # Events.
 "$PCRUN" events >events.out 2>events.err &

@@ -40,7 +40,7 @@ line=$(grep -n LINE "$sources/quit.c" | cut -d: -f1)
 # -------------------------------------------------------------- each way, in each callback
 # words HOW PLUGIN: what the reason must say; nothing: such a plugin has no such way.
 words() {
-	at="give_up.*, $2\\.so\\+0x[0-9a-f]+, "
+	at="give_up.*, $2(\\.v[0-9]+\\.[0-9a-f]+)?\\.so\\+0x[0-9a-f]+, "
 	case $1 in
 	assert) echo "assertion failed: n <= cap \\(.*quit.*\\.cc?:$line, " ;;
 	abort) echo "abort\\(\\) was called \\(.*$at" ;;
@@ -72,7 +72,7 @@ for how in assert _exit; do
 	dies "$how in closed" 1 "$(words $how quit2)in closed\\)\$"
 done
 run pcrun -e './make.so -> null'
-dies 'abort in produce' 1 'abort\(\) was called \(make_produce, make\.so\+0x[0-9a-f]+, in produce\)$'
+dies 'abort in produce' 1 'abort\(\) was called \(make_produce, make(\.v[0-9]+\.[0-9a-f]+)?\.so\+0x[0-9a-f]+, in produce\)$'
 run pcrun -e 'stage m = ./make.so() thread=own; m -> null'
 dies 'abort in produce, on a thread of its own' 1 'in produce\)$'
 run pcrun -e 'stage q = ./quit.so(where=stop) daemon; stage n = null() daemon; stage g = gen() daemon
@@ -133,8 +133,8 @@ crashes() {
 }
 code='the code at 0x[0-9a-f]+: '
 crashes null 139 SIGSEGV 'writing to 0x8: a null pointer'
-has 'null: the function' err "${code}break_it\\+0x[0-9a-f]+, crash\\.so\\+0x[0-9a-f]+\$"
-has 'null: the frames' err 'crash\.so\(\+0x'
+has 'null: the function' err "${code}break_it\\+0x[0-9a-f]+, crash(\\.v[0-9]+\\.[0-9a-f]+)?\\.so\\+0x[0-9a-f]+\$"
+has 'null: the frames' err 'crash(\.v[0-9]+\.[0-9a-f]+)?\.so\(\+0x'
 crashes stack 139 SIGSEGV 'the stack has overflowed'
 crashes zero 136 SIGFPE "${code}break_it"
 crashes illegal 132 SIGILL "${code}break_it"
@@ -142,7 +142,7 @@ crashes truncated 135 SIGBUS 'truncated\+0x0'
 crashes overflow 134 SIGABRT "${code}.*libc\\.so"
 crashes twice 134 SIGABRT "${code}.*libc\\.so"
 crashes libc 139 SIGSEGV "${code}.*libc\\.so"
-crashes qsort 139 SIGSEGV "${code}compare\\+0x[0-9a-f]+, crash\\.so"
+crashes qsort 139 SIGSEGV "${code}compare\\+0x[0-9a-f]+, crash(\\.v[0-9]+\\.[0-9a-f]+)?\\.so"
 
 # A stage that does not come back: SIGQUIT names it, the second SIGINT ends it.
 "$PCRUN" -e 'stage c = ./crash.so(how=loop); gen(count=10) -> c -> null' >out 2>err &

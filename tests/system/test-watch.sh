@@ -249,6 +249,38 @@ has 'one file, two stages: the first' err '  left  v1 -> v2 live'
 has 'one file, two stages: the second' err '  right  v1 -> v2 live'
 stop 'twice'
 
+# The graph itself.
+stage s1 >say.c
+printf 'stage s = ./say.c\ngen(rate=200) -> s -> print\n' >graph.txt
+start graph.txt
+printf 'stage s = ./say.c\ngen(rate=200) -> s -> pritn\n' >graph.txt
+until_line err 'graph  REFUSED'
+has 'a wrong graph changes nothing' err "^[0-9:.]+  graph  REFUSED, nothing was changed: graph\.txt:2:23: error: "
+has 'and is reported as check would' err "did you mean 'print'\?"
+stage t1 >then.c
+sed -i 's/"say"/"then"/' then.c
+printf 'stage s = ./say.c\nstage t = ./then.c\ngen(rate=200) -> s -> t -> print\n' >graph.txt
+until_line out '^t1$'
+until_line err 'graph  reloaded'
+has 'a graph that is saved is applied' err '^[0-9:.]+  graph  reloaded: '
+is 'and its new stage runs' "$(tail -n 1 out)" t1
+sed -i 's/"t1"/"t2"/g' then.c
+until_line err '  t  v1 -> v2 live'
+until_line out '^t2$'
+has 'the new stage is watched, too' out '^t2$'
+before=$(lines err .)
+touch graph.txt
+sleep 0.2
+sed -i 's/"t2"/"t3"/g' then.c
+until_line err '  t  v2 -> v3 live'
+is 'a graph that is only touched' "$(lines err .)" $((before + 1))
+printf 'stage s = ./say.c\ngen(rate=200) -> s -> print\n' >graph.txt
+before=$(lines err 'graph  reloaded')
+wait_until more "$before" 'graph  reloaded'
+until_line err 'stage .t.'
+has 'a stage that is taken out' err "stage 't'"
+stop 'the graph itself'
+
 # For scripts.
 stage a1 >say.c
 rm -f out err
