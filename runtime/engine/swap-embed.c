@@ -14,15 +14,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool find_stage(struct engine *e, const char *name, uint32_t *ret)
+/* Lives until the engine ends. */
+static struct stage *find_stage(struct engine *e, const char *name, uint32_t *ret)
 {
-	bool found = false;
+	struct stage *found = NULL;
 
 	pthread_mutex_lock(&e->shape);
 	for (uint32_t i = 0; i < e->plan->n_stages && !found; i++)
 		if (!e->plan->stages[i].gone && strcmp(e->plan->stages[i].name, name) == 0) {
 			*ret = i;
-			found = true;
+			found = e->stages[i];
 		}
 	pthread_mutex_unlock(&e->shape);
 	return found;
@@ -46,15 +47,15 @@ static int swap_one(struct pc_graph *graph, const char *stage, const char *file,
 
 	if (!e)
 		return error_set(err, PC_INVALID, "the graph has not been started");
-	if (!find_stage(e, stage, &index))
+	trial.stage = find_stage(e, stage, &index);
+	if (!trial.stage)
 		return error_set(err, PC_INVALID, "there is no stage '%s'", stage);
 	if (!file != o->back)
 		return error_set(err, PC_INVALID,
 		                 o->back ? "back, or to a file? not both"
 		                         : "to what? no file is given");
-	trial.stage = e->stages[index];
 	trial.how = wish.how;
-	rc = file ? swap_load(&offer, e->stages[index], file, o->no_probe ? NULL : &trial, err)
+	rc = file ? swap_load(&offer, trial.stage, file, o->no_probe ? NULL : &trial, err)
 	          : PC_OK;
 	*ret_probe = trial.words;
 	if (rc) {

@@ -26,6 +26,17 @@ static unsigned next_number(const struct stage *s)
 	                                memory_order_relaxed);
 }
 
+/* The row is another after a reload; its texts stay until the end. */
+static const char *name_of(const struct stage *s)
+{
+	const char *name;
+
+	pthread_mutex_lock(&s->engine->shape);
+	name = s->plan->name;
+	pthread_mutex_unlock(&s->engine->shape);
+	return name;
+}
+
 int swap_load(struct swap_offer *ret, const struct stage *s, const char *file,
               struct swap_trial *trial, struct pc_error **err)
 {
@@ -36,7 +47,7 @@ int swap_load(struct swap_offer *ret, const struct stage *s, const char *file,
 	if (LEFT_OUT(FAULT_COPY)) {
 		rc = loader_open_as(&plugin, file, file, err);
 	} else {
-		rc = loader_copy_make(&copy, file, s->plan->name, next_number(s), err);
+		rc = loader_copy_make(&copy, file, name_of(s), next_number(s), err);
 		if (rc)
 			return rc;
 		rc = loader_copy_check(&copy, err);
