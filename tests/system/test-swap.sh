@@ -149,6 +149,18 @@ says 'a range shrinks below the value' 3 "'other'"
 stage '(void)"port";' 0 '' '' 'u64/other' >port.c
 swap ./port.c
 says 'an output of another type: the peer is named' 3 "which 'print.*' reads"
+# Names that libc and the build before have, too.
+names() {
+	echo 'int helper(void);'
+	stage "if (helper() != $1 || read(-1, NULL, 0) != $1) return pc_fail(st, \"not its own\");" PC_PURE
+	echo "int helper(void) { return $1; }"
+	echo "ssize_t read(int fd, void *to, size_t size) { (void)fd; (void)to; (void)size; return $1; }"
+}
+for n in 70 71; do
+	names $n >names.c
+	swap ./names.c
+	says "functions named as others are: each build has its own ($n)" 0 'live at item'
+done
 stage '(void)"closes badly";' $untried 'abort();' >closes.c
 swap ./closes.c --reset-state
 says 'a build whose close() aborts is taken' 0 'live at item|would be|fresh'
