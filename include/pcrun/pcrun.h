@@ -221,7 +221,10 @@ struct pc_stage_row {
 	uint64_t flags;           /* enum pc_stage_flags of its plugin */
 	unsigned build;           /* number of the build that runs: 1 at the start */
 	unsigned swaps, reversed; /* how often another took over; how often that was undone */
-	const char *file;         /* of its plugin, as it was found: a .so, or a .c */
+	unsigned
+		stays; /* builds that could not be unloaded when nobody needed them any more: why is
+	                 * in the log */
+	const char *file; /* of its plugin, as it was found: a .so, or a .c */
 };
 
 /** Rows 0 … count-1; false beyond the end. `size` is sizeof the caller's struct. [any]

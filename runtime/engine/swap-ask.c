@@ -14,7 +14,7 @@
 void swap_offer_drop(struct swap_offer *offer)
 {
 	if (offer->release)
-		offer->release(offer->user);
+		offer->release(offer->user, NULL);
 	*offer = (struct swap_offer){0};
 }
 

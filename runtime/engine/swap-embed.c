@@ -139,6 +139,8 @@ void swap_stage_row(const struct stage *s, struct pc_stage_row *row)
 	                                  memory_order_relaxed);
 	row->swaps = atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&sw->cuts, /* so */
 	                                  memory_order_relaxed);
+	row->stays = atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&sw->stays, /* so */
+	                                  memory_order_relaxed);
 	row->reversed = atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&sw->reversed,
 	                                     memory_order_relaxed); /* relaxed: as above */
 }

@@ -12,9 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void forget(void *user)
+static bool forget(void *user, struct buf *why)
 {
+	if (why)
+		return loader_unload(user, why) != LOADER_LEFT;
 	loader_close(user);
+	return true;
 }
 
 /* The copy is named after the number that the build will have, unless another request overtakes

@@ -9,8 +9,11 @@
  *   3 a grace period: nobody on another thread still looks at the list entry;
  *   4 rcu_barrier: what its code has left with call_rcu() has run (synchronize_rcu() alone does not
  *     wait for callbacks; without this the process died in 3 of 3 runs, research/hotswap.md 2.5);
- *   5 release: for a plugin, dlclose(); and if the image is gone, a mapping without rights takes
- *     its place, so that a stale pointer faults instead of reading what is loaded there next.
+ *   5 nothing of it is left that needs its code: a thread, a signal handler, a key (loader/left.h);
+ *     else it stays until that is gone, is counted, and the reason is said;
+ *   6 release: for a plugin, dlclose(); and if the image is gone, a mapping without rights takes
+ *     its place, so that a stale pointer faults instead of reading what is loaded there next. If it
+ *     is not gone, its file told why (loader/lint.h): that is counted and said, too.
  * 3 and 4 wait, so they are done in the pool, for all builds that have gathered meanwhile.
  */
 #include "engine/engine.h"
@@ -25,20 +28,20 @@
 /* ------------------------------------------------------------------------------ images --- */
 
 /* The oldest of them are given up: address space and mappings are bounded. */
-static void bury(struct engine *e, const struct build *b)
+static void bury(struct engine *e, struct image image, const char *name)
 {
 	struct tomb *t = &e->swap.tombs[e->swap.next_tomb++ % SWAP_TOMBS];
-	size_t size = b->image.end - b->image.begin;
+	size_t size = image.end - image.begin;
 	void *at;
 
 	if (t->size > 0)
 		munmap(t->at, t->size);
 	t->size = 0;
-	at = mmap((void *)b->image.begin, size, PROT_NONE,
+	at = mmap((void *)image.begin, size, PROT_NONE,
 	          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 	if (at == MAP_FAILED)
 		return; /* something else is there already */
-	snprintf(t->name, sizeof(t->name), "v%u of %s", b->number, b->stage->plan->name);
+	snprintf(t->name, sizeof(t->name), "%s", name);
 	t->at = at;
 	t->size = size;
 }
@@ -149,6 +152,12 @@ static const char *field_at(const struct stage *s, size_t offset)
 	return "the state";
 }
 
+static void count_stays(struct stage *s)
+{
+	/* relaxed: a figure */
+	atomic_fetch_add_explicit(&s->swap.stays, 1, memory_order_relaxed);
+}
+
 /* It has been looked at in the cut that is complete, and nothing points into it. */
 static bool may_go(struct stage *s, struct build *b)
 {
@@ -160,30 +169,91 @@ static bool may_go(struct stage *s, struct build *b)
 		looked = s->swap.cut->victims[i] == b;
 	if (looked && !points)
 		return true;
-	if (points && !b->held)
+	if (points && !b->held) {
+		count_stays(s);
 		engine_log(s->engine, PC_WARN, s->plan->name,
 		           "v%u stays loaded: `%s` at offset %zu still points into it",
 		           b->number, field_at(s, points - 1), points - 1);
+	}
 	b->held = points != 0;
 	return false;
 }
 
-void swap_release(struct build *b)
+static void gone(struct engine *e, struct image image, const char *name)
 {
-	struct engine *e = b->stage->engine;
+	if (!image.begin || image_is_loaded(image))
+		return;
+	if (!LEFT_OUT(FAULT_TOMB))
+		bury(e, image, name);
+	e->swap.unloaded++;
+}
 
+/* It gets further chances, whatever becomes of its stage. False: no memory. */
+static bool keep_left(struct engine *e, const struct build *b, const char *name)
+{
+	struct swap_left *left = calloc(1, sizeof(*left));
+
+	if (!left)
+		return false;
+	left->release = b->release;
+	left->user = b->user;
+	left->image = b->image;
+	snprintf(left->name, sizeof(left->name), "%s", name);
+	left->next = e->swap.left;
+	e->swap.left = left;
+	return true;
+}
+
+static void let_go(struct build *b, const char *name, bool last)
+{
+	struct stage *s = b->stage;
+	struct buf why = {0};
+	bool done = b->release(b->user, last ? NULL : &why);
+
+	if (why.text) {
+		count_stays(s);
+		engine_log(s->engine, PC_WARN, s->plan->name, "v%u stays loaded: %s", b->number,
+		           why.text);
+	}
+	if (!done && !keep_left(s->engine, b, name))
+		b->release(b->user, NULL);
+	buf_fini(&why);
+}
+
+void swap_release(struct build *b, bool last)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "v%u of %s", b->number, b->stage->plan->name);
 	if (b->release)
-		b->release(b->user);
-	if (b->image.begin && !image_is_loaded(b->image) && !LEFT_OUT(FAULT_TOMB))
-		bury(e, b);
-	if (b->handle)
-		e->swap.unloaded++;
+		let_go(b, name, last);
+	gone(b->stage->engine, b->image, name);
 	free(b->file);
 	free(b->own_params);
 	free(b->in_ports);
 	free(b->out_ports);
 	if (b != &b->stage->swap.first)
 		free(b);
+}
+
+/* Perhaps what was left behind is gone by now. */
+static void look_again(struct engine *e, bool last)
+{
+	struct swap_left **at = &e->swap.left;
+
+	while (*at) {
+		struct swap_left *left = *at;
+		struct buf why = {0};
+
+		if (left->release(left->user, last ? NULL : &why)) {
+			gone(e, left->image, left->name);
+			*at = left->next;
+			free(left);
+		} else {
+			at = &left->next;
+		}
+		buf_fini(&why);
+	}
 }
 
 static void wait_for_readers(uv_work_t *work)
@@ -209,11 +279,12 @@ static void retired(uv_work_t *work, int status)
 	(void)status;
 	e->swap.retiring = NULL;
 	e->swap.working = false;
+	look_again(e, false);
 	while (b) {
 		struct build *next = b->next;
 
 		QUEUE_RCU_AFTER_GRACE(b);
-		swap_release(b);
+		swap_release(b, false);
 		b = next;
 	}
 	if (e->swap.retired)
@@ -268,8 +339,9 @@ void swap_retire_rest(struct engine *e)
 		struct build *b = e->swap.retired;
 
 		e->swap.retired = b->next;
-		swap_release(b);
+		swap_release(b, true);
 	}
+	look_again(e, true);
 	for (unsigned i = 0; i < SWAP_TOMBS; i++)
 		if (e->swap.tombs[i].size > 0)
 			munmap(e->swap.tombs[i].at, e->swap.tombs[i].size);

@@ -266,7 +266,7 @@ int swap_begin(struct stage *s, struct swap_offer *offer, unsigned how,
 	if (rc || (how & SWAP_DRY_RUN)) {
 		swap_cut_free(cut);
 		if (to && !to->listed)
-			swap_release(to);
+			swap_release(to, false);
 		return rc;
 	}
 	if (!to->listed)
@@ -389,7 +389,7 @@ void swap_undo_stage(struct stage *s)
 		/* relaxed: as above */
 		struct build *older = atomic_load_explicit(&b->older, memory_order_relaxed);
 
-		swap_release(b);
+		swap_release(b, true);
 		b = older;
 	}
 	/* relaxed: as above */

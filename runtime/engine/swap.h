@@ -95,7 +95,10 @@ struct swap_offer {
 	uint64_t code;                  /* which code it is; 0: nobody knows */
 	const struct loader_lint *lint; /* what its file tells; lives until release; or NULL */
 	bool rcu;                       /* its code may leave callbacks with call_rcu() */
-	void (*release)(void *user);    /* it will never be called again; may be NULL */
+	/* It will never be called again. False: something of it is left that needs its code, and `why`
+	 * says what; ask again. True with a text: it stays loaded. `why` NULL: no further chance,
+	 * always true. May be NULL. */
+	bool (*release)(void *user, struct buf *why);
 	void *user;
 };
 
@@ -124,7 +127,7 @@ struct build {
 	const struct loader_lint *lint; /* or NULL */
 	void *handle;
 	bool rcu;
-	void (*release)(void *user);
+	bool (*release)(void *user, struct buf *why);
 	void *user;
 	struct build *next; /* [control] of those that are being retired */
 };
@@ -286,9 +289,10 @@ struct swap_stage {
 	bool active;  /* in the engine's list */
 	_Atomic uint32_t numbers;               /* [any] builds so far */
 	_Atomic uint32_t shown, cuts, reversed; /* [any] build in force; how often each */
-	struct swap_request *pending;           /* waits for its turn */
-	struct swap_request *answering;         /* has led to `cut` */
-	struct swap_report report;              /* of it */
+	_Atomic uint32_t stays; /* [any] builds that could not be unloaded when they should */
+	struct swap_request *pending;   /* waits for its turn */
+	struct swap_request *answering; /* has led to `cut` */
+	struct swap_report report;      /* of it */
 	struct stage *next_active;
 };
 
@@ -297,6 +301,15 @@ struct swap_stage {
 struct tomb {
 	void *at;
 	size_t size;
+	char name[64];
+};
+
+/* What is left of a build whose code is still needed: by a thread that it has started, say. */
+struct swap_left {
+	struct swap_left *next;
+	bool (*release)(void *user, struct buf *why);
+	void *user;
+	struct image image;
 	char name[64];
 };
 
@@ -320,6 +333,7 @@ struct swap_engine {
 	struct tomb tombs[SWAP_TOMBS]; /* [control] */
 	unsigned next_tomb;
 	uint32_t unloaded;           /* [control] */
+	struct swap_left *left;      /* [control] asked again at every swap, and at the end */
 	_Atomic bool no_helper_said; /* [any] */
 };
 
@@ -458,7 +472,8 @@ uint32_t swap_graph_port(const struct replica *r, uint32_t port); /* the graph's
 void swap_list_build(struct stage *s, struct build *b);
 void swap_choose_victims(struct stage *s, struct cut *cut);
 void swap_retire(struct stage *s);
-void swap_release(struct build *b);      /* nobody looks at it */
+void swap_release(struct build *b,
+                  bool last);            /* nobody looks at it; last: it has no other chance */
 void swap_retire_rest(struct engine *e); /* after the end */
 const struct tomb *swap_tomb_at(const struct engine *e, const void *address);
 

@@ -14,6 +14,7 @@
 #include "loader/descriptor.h"
 #include "loader/dl.h"
 #include "loader/elf.h"
+#include "loader/left.h"
 #include "loader/lint.h"
 #include "loader/read.h"
 
@@ -37,6 +38,7 @@ struct held {
 	struct arena arena;          /* the descriptor and the names */
 	struct arena found;          /* what the lint has found */
 	struct held *next;
+	struct left_before before; /* it was loaded */
 	struct stat st; /* of the file when it was loaded, for telling a rebuilt one */
 	char *copy;     /* private: its own file, which nobody else opens; or NULL */
 };
@@ -44,19 +46,47 @@ struct held {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct held *all; /* under lock */
 
-static void release(struct held *h)
+/* What the file told about it, of what keeps it loaded. */
+static void add_reasons(const struct loader_lint *lint, struct buf *why)
 {
-	struct image image = h->plugin.image;
+	bool any = false;
 
-	if (h->plugin.handle && !KEEP)
-		dlclose(h->plugin.handle);
-	if (h->plugin.handle && (KEEP || image_is_loaded(image)))
-		copy_keep(h->copy);
-	else
+	for (size_t i = 0; i < lint->n; i++) {
+		const struct loader_finding *f = &lint->findings[i];
+
+		if (f->weight != LOADER_STAYS)
+			continue;
+		buf_addf(why, "%s%s (%s)", any ? "; " : "", f->text, f->fix);
+		any = true;
+	}
+	if (!any)
+		buf_adds(why, "something else in the process uses it");
+}
+
+/* Nobody has it any more. What is left of it needs its code: then it stays as it is. */
+static enum loader_end release(struct held *h, struct buf *why)
+{
+	struct loader_plugin *p = &h->plugin;
+	enum loader_end end = LOADER_GONE;
+
+	if (p->handle && KEEP)
+		end = LOADER_LOADED;
+	else if (p->handle && !left_behind(&h->before, p->image, p->lint.traits, why))
+		dlclose(p->handle);
+	if (p->handle && !KEEP && image_is_loaded(p->image)) {
+		end = LOADER_LOADED;
+		if (why && !why->text)
+			add_reasons(&p->lint, why);
+	}
+	if (end == LOADER_GONE)
 		copy_remove(h->copy);
+	else
+		copy_keep(h->copy);
+	left_fini(&h->before);
 	arena_fini(&h->arena);
 	arena_fini(&h->found);
 	free(h);
+	return end;
 }
 
 static struct held *make(const char *loaded, const char *file, struct pc_error **err)
@@ -68,7 +98,7 @@ static struct held *make(const char *loaded, const char *file, struct pc_error *
 		h->plugin.loaded = arena_string(&h->arena, loaded);
 		if (h->plugin.file && h->plugin.loaded)
 			return h;
-		release(h);
+		release(h, NULL);
 	}
 	error_set(err, PC_NOMEM, "no memory to load %s", file);
 	return NULL;
@@ -76,7 +106,10 @@ static struct held *make(const char *loaded, const char *file, struct pc_error *
 
 static int open_object(struct held *h, struct pc_error **err)
 {
-	int r = dl_open(&h->plugin, err);
+	int r;
+
+	left_note(&h->before);
+	r = dl_open(&h->plugin, err);
 
 	h->plugin.image = image_of(h->plugin.handle);
 	return r;
@@ -144,7 +177,7 @@ static int load(struct loader_plugin **ret, const char *loaded, const char *file
 	if (r == PC_OK)
 		add(h, ret);
 	else
-		release(h);
+		release(h, NULL);
 	return r;
 }
 
@@ -195,7 +228,7 @@ int held_open_copy(struct loader_plugin **ret, struct loader_copy *copy, struct 
 	if (r == PC_OK)
 		r = read_descriptor(h, err);
 	if (r != PC_OK) {
-		release(h);
+		release(h, NULL);
 		return r;
 	}
 	h->copy = copy->path;
@@ -216,20 +249,43 @@ struct loader_plugin *held_ref(struct loader_plugin *plugin)
 	return plugin;
 }
 
+static void unlist(struct held *h)
+{
+	struct held **at = &all;
+
+	while (*at != h)
+		at = &(*at)->next;
+	*at = h->next;
+}
+
+/* The last reference is the caller's, who then owns it alone. */
+static bool give_back(struct held *h)
+{
+	bool last;
+
+	pthread_mutex_lock(&lock);
+	last = --h->plugin.refs == 0;
+	if (last)
+		unlist(h);
+	pthread_mutex_unlock(&lock);
+	return last;
+}
+
 void loader_close(struct loader_plugin *plugin)
 {
 	struct held *h = (struct held *)plugin;
 
-	if (!plugin)
-		return;
-	pthread_mutex_lock(&lock);
-	if (--plugin->refs == 0) {
-		struct held **at = &all;
+	if (h && give_back(h))
+		release(h, NULL);
+}
 
-		while (*at != h)
-			at = &(*at)->next;
-		*at = h->next;
-		release(h);
-	}
-	pthread_mutex_unlock(&lock);
+enum loader_end loader_unload(struct loader_plugin *plugin, struct buf *why)
+{
+	struct held *h = (struct held *)plugin;
+
+	/* A private copy has one owner: nobody else gives it back meanwhile. */
+	if (!KEEP && h->copy &&
+	    left_behind(&h->before, plugin->image, plugin->lint.traits, why))
+		return LOADER_LEFT;
+	return give_back(h) ? release(h, why) : LOADER_GONE;
 }

@@ -92,7 +92,17 @@ struct loader_plugin {
  * PC_WRONG: refused, with the cause; PC_NOMEM. */
 int loader_open(struct loader_plugin **ret, const struct loader_path *path,
                 const char *name_or_file, const char *relative_to, struct pc_error **err);
-void loader_close(struct loader_plugin *plugin); /* NULL is fine */
+/* Gives a reference back. The last one unloads the build, unless it has left something behind that
+ * needs its code: then it stays. NULL is fine. */
+void loader_close(struct loader_plugin *plugin);
+
+/* The same for one that waits for its author to clean up, and wants to know. [any] thread. */
+enum loader_end {
+	LOADER_GONE,   /* unloaded; or in use elsewhere */
+	LOADER_LOADED, /* given back, but still there: `why`, or a sanitizer's build: nothing */
+	LOADER_LEFT    /* not given back: `why` says what it has left behind; ask again */
+};
+enum loader_end loader_unload(struct loader_plugin *plugin, struct buf *why);
 
 /* The same in two steps, for a build that is to take the place of another: between them somebody
  * may try it elsewhere. First everything that can be found out about the file without running it,

@@ -10,4 +10,7 @@
 
 bool peek(const void *from, void *to, size_t size);
 
+/* Never trusts a pointer: where a sandbox forbids the looking, all of them are bad. */
+bool peek_strict(const void *from, void *to, size_t size);
+
 #endif

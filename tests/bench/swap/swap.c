@@ -155,9 +155,11 @@ static const struct pc_stage_desc eat_desc = {.name = "eat",
                                               .state_size = sizeof(struct eat),
                                               .process = eat_process};
 
-static void free_desc(void *desc)
+static bool free_desc(void *desc, struct buf *why)
 {
+	(void)why;
 	free(desc);
+	return true;
 }
 
 static void doze(double s)

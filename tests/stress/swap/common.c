@@ -274,11 +274,13 @@ struct code *code_new(enum role role, bool blocking, bool batch)
 	return code;
 }
 
-static void code_released(void *user)
+static bool code_released(void *user, struct buf *why)
 {
 	struct code *code = user;
 
+	(void)why;
 	atomic_store_explicit(&code->released, true, memory_order_relaxed); /* a flag */
+	return true;
 }
 
 struct swap_offer code_offer(struct code *code)

@@ -235,13 +235,15 @@ static struct part *part_new(uint32_t stage)
 	return p;
 }
 
-static void part_release(void *user)
+static bool part_release(void *user, struct buf *why)
 {
 	struct part *p = user;
 
+	(void)why;
 	/* Whoever still runs it is found by the sanitizers, and by this without them. */
 	memset(&p->desc, 0x5a, sizeof(p->desc));
 	free(p);
+	return true;
 }
 
 /* -------------------------------------------------------------------------------- asking --- */
