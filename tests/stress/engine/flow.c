@@ -791,6 +791,8 @@ static void abandoned(void)
 	int rc;
 
 	reset();
+	/* relaxed: no other thread yet; other cases use it, too */
+	atomic_store_explicit(&entered, false, memory_order_relaxed);
 	graph_init(g);
 	q = graph_queue(g, "q", 16);
 	a = graph_stage(g, "a", &patient_desc, &source, 1);
