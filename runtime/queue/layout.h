@@ -66,8 +66,8 @@
  *   S5 retired: release by the reclaimer -> acquire by the one who frees the queue
  *   S6 writers, readers: release by end -> acquire by the last one, who seals
  *   S7 pool: release by push -> acquire by pop: the segment's header
- *   W1 store-then-look, seq_cst on all four: a change (slot, head, next, stopped, starved), then
- *      load `waiting` | add to `waiting`, then load what one waits for
+ *   W1 store-then-look, seq_cst on all four: a change (slot, head, next, stopped, starved,
+ *      capacity), then load `waiting` | add to `waiting`, then load what one waits for
  *   W2 pending: seq_cst like W1: a change, then look at pending | clear pending, then look
  *   W3 event: release by wake -> acquire by the waiter; it makes futex_wait return
  *   R1 retired: release by push -> acquire by the reclaimer: the segment's fields
@@ -200,7 +200,7 @@ _Static_assert(sizeof(struct pc_queue) == 7 * QUEUE_LINE, "idle queue: 448 bytes
 
 static inline uint32_t queue_capacity(const struct pc_queue *queue)
 {
-	/* relaxed: it changes by queue_set_policy() only, and any value that it had is right */
+	/* relaxed: any value that it had is right for a put; who goes to sleep reads it with order */
 	return atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&queue->capacity,
 	                            memory_order_relaxed);
 }

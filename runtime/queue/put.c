@@ -312,6 +312,18 @@ uint64_t put_position(struct pc_queue *queue)
 	return at.position;
 }
 
+/* For those who wait, and for takers who wake them. So it must write nothing: a taker may still have
+ * the old capacity when queue_set_policy() has made `limit` 0, and would raise it again. */
+static bool has_room(struct pc_queue *queue, uint64_t position)
+{
+	uint64_t head =
+		atomic_load_explicit(&queue->head, memory_order_seq_cst) >> 1; /* S2, W1 */
+	uint64_t capacity =
+		atomic_load_explicit(&queue->capacity, memory_order_seq_cst); /* W1 */
+
+	return head > position || position - head < capacity;
+}
+
 bool put_ready(struct pc_queue *queue)
 {
 	struct cursor at;
@@ -324,7 +336,7 @@ bool put_ready(struct pc_queue *queue)
 	         atomic_load_explicit(&queue->starved, memory_order_seq_cst)) /* W1 */
 		ready = false;
 	else
-		ready = room(queue, at.position, 1) > 0;
+		ready = has_room(queue, at.position);
 	queue_rcu_unlock();
 	return ready;
 }

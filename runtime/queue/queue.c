@@ -232,8 +232,8 @@ unsigned queue_version(const struct pc_queue *queue)
 void queue_set_policy(struct pc_queue *queue, uint32_t capacity, uint32_t full)
 {
 	queue->full = full;
-	/* relaxed, all: nobody puts now; 0: the next put looks at the head */
-	atomic_store_explicit(&queue->capacity, capacity, memory_order_relaxed);
+	atomic_store_explicit(&queue->capacity, capacity, memory_order_seq_cst); /* W1 */
+	/* relaxed, both: nobody puts now; 0: the next put looks at the head */
 	atomic_store_explicit(&queue->limit, 0, memory_order_relaxed); /* relaxed: as above */
 	atomic_store_explicit(&queue->high_check, 0,
 	                      memory_order_relaxed); /* relaxed: as above */
@@ -244,8 +244,9 @@ void queue_raise_capacity(struct pc_queue *queue, uint32_t capacity)
 {
 	if (capacity <= queue_capacity(queue))
 		return;
-	/* relaxed: a put that still sees the old one finds it full a little early */
-	atomic_store_explicit(&queue->capacity, capacity, memory_order_relaxed);
+	/* A put that still sees the old one finds it full a little early, and looks again before it
+	 * sleeps. */
+	atomic_store_explicit(&queue->capacity, capacity, memory_order_seq_cst); /* W1 */
 	wait_wake_all(queue, SIDE_PUT);
 }
 
