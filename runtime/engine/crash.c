@@ -83,28 +83,6 @@ static const struct tomb *tomb_of(const void *address)
 
 /* ------------------------------------------------------------------------------ the story --- */
 
-static const char *signal_name(int signal)
-{
-	switch (signal) {
-	case SIGSEGV:
-		return "SIGSEGV";
-	case SIGBUS:
-		return "SIGBUS";
-	case SIGILL:
-		return "SIGILL";
-	case SIGFPE:
-		return "SIGFPE";
-	case SIGABRT:
-		return "SIGABRT";
-	case SIGTRAP:
-		return "SIGTRAP";
-	case SIGSYS:
-		return "SIGSYS";
-	default:
-		return "a signal";
-	}
-}
-
 static void add_place(struct text *t, const struct guard *g)
 {
 	const struct replica *r = g->replica;
@@ -231,7 +209,10 @@ PC_API size_t pc_crash_text(char *buffer, size_t room, int signal, const void *i
 	const siginfo_t *si = info;
 	struct text t = {buffer, 0, room};
 
-	add(&t, signal_name(signal));
+	add(&t,
+	    sigabbrev_np(signal) ? "SIG" : "a signal"); /* safe here: a table of constants */
+	if (sigabbrev_np(signal))
+		add(&t, sigabbrev_np(signal));
 	add(&t, " in ");
 	if (g)
 		add_place(&t, g);

@@ -21,32 +21,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Marks all stages and queues that can be reached from queue `from`, along or against the flow. */
-static void reach(const struct plan *plan, uint32_t from, bool forward, bool *stages,
-                  bool *queues)
-{
-	bool more = true;
-
-	queues[from] = true;
-	while (more) {
-		more = false;
-		for (uint32_t q = 0; q < plan->n_queues; q++) {
-			const struct plan_queue *queue = &plan->queues[q];
-			const uint32_t *ahead = forward ? queue->readers : queue->writers;
-			const uint32_t *behind = forward ? queue->writers : queue->readers;
-			uint32_t n_ahead = forward ? queue->n_readers : queue->n_writers;
-			uint32_t n_behind = forward ? queue->n_writers : queue->n_readers;
-
-			for (uint32_t i = 0; i < n_behind && !queues[q]; i++)
-				if (stages[behind[i]])
-					queues[q] = more = true;
-			for (uint32_t i = 0; i < n_ahead && queues[q]; i++)
-				if (!stages[ahead[i]])
-					stages[ahead[i]] = more = true;
-		}
-	}
-}
-
 static void mark_loop(struct engine *e, struct loop *loop, const bool *stages)
 {
 	for (uint32_t i = 0; i < e->plan->n_stages; i++)
@@ -65,36 +39,28 @@ static void mark_loop(struct engine *e, struct loop *loop, const bool *stages)
 
 static int find_one(struct engine *e, uint32_t queue, bool *marks)
 {
-	const struct plan *plan = e->plan;
-	bool *down = marks, *up = down + plan->n_stages;
-	bool *queues_down = up + plan->n_stages, *queues_up = queues_down + plan->n_queues;
 	struct loop *loop = calloc(1, sizeof(*loop));
 
 	if (!loop)
 		return PC_NOMEM;
-	memset(marks, 0, 2 * ((size_t)plan->n_stages + plan->n_queues));
-	reach(plan, queue, true, down, queues_down);
-	reach(plan, queue, false, up, queues_up);
-	for (uint32_t i = 0; i < plan->n_stages; i++)
-		down[i] = down[i] && up[i];
+	plan_mark_cycle(e->plan, queue, marks);
 	loop->engine = e;
 	loop->message.kind = MESSAGE_QUIET;
 	loop->next = e->loops;
 	e->loops = loop;
-	mark_loop(e, loop, down);
+	mark_loop(e, loop, marks);
 	return PC_OK;
 }
 
 int loop_find(struct engine *e)
 {
-	size_t n = 2 * ((size_t)e->plan->n_stages + e->plan->n_queues);
 	bool *marks = NULL;
 	int rc = PC_OK;
 
 	for (uint32_t i = 0; i < e->plan->n_queues && !rc; i++) {
 		if (!e->plan->queues[i].feedback || e->places[i]->loop)
 			continue;
-		marks = marks ? marks : malloc(n);
+		marks = marks ? marks : malloc(plan_cycle_marks(e->plan));
 		rc = marks ? find_one(e, i, marks) : PC_NOMEM;
 	}
 	free(marks);

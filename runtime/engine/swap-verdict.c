@@ -170,28 +170,14 @@ static void add_step(struct buf *out, const struct probe_report *report)
 	}
 }
 
-static const char *name_of(int number)
+static void add_signal(struct buf *out, int number)
 {
-	switch (number) {
-	case SIGSEGV:
-		return "SIGSEGV";
-	case SIGBUS:
-		return "SIGBUS";
-	case SIGILL:
-		return "SIGILL";
-	case SIGFPE:
-		return "SIGFPE";
-	case SIGABRT:
-		return "SIGABRT";
-	case SIGTRAP:
-		return "SIGTRAP";
-	case SIGKILL:
-		return "SIGKILL";
-	case SIGXCPU:
-		return "SIGXCPU";
-	default:
-		return sigabbrev_np(number) ? sigabbrev_np(number) : "a signal";
-	}
+	const char *name = sigabbrev_np(number);
+
+	if (name)
+		buf_addf(out, "SIG%s", name);
+	else
+		buf_addf(out, "signal %d", number);
 }
 
 /* The last line that says something, for it has most to do with the end; of a sanitizer's report
@@ -219,7 +205,7 @@ static void add_said(struct buf *out, const char *said)
 
 static void add_crash(struct buf *out, const struct probe_report *report, const char *loaded)
 {
-	buf_adds(out, name_of(report->signal));
+	add_signal(out, report->signal);
 	if (report->signal == SIGSEGV || report->signal == SIGBUS)
 		buf_addf(out, " %s 0x%" PRIx64, report->was_write ? "writing" : "at",
 		         report->address);
@@ -245,7 +231,8 @@ static void add_end(struct buf *why, struct buf *what, const struct probe_report
 		buf_adds(why, "does it loop for ever?");
 	} else if (number) {
 		buf_adds(what, "it was killed ");
-		buf_addf(why, "by %s", name_of(number));
+		buf_adds(why, "by ");
+		add_signal(why, number);
 		add_said(why, end->said);
 	} else if (end->reaped) {
 		buf_adds(what, "it ended the process ");

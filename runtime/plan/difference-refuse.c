@@ -5,6 +5,7 @@
  * way in it, and the count would have to be right at a moment when nothing is. */
 #include "plan/match.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static const struct plan_shared *shared_named(const struct plan *plan, const char *name)
@@ -36,56 +37,22 @@ bool refuse_shared(const struct match *m, struct diag_list *diags)
 
 /* ---------------------------------------------------------------------------------- cycles --- */
 
-/* Marks all stages from which `from` is reached, or that it reaches. */
-static void reach(const struct plan *plan, uint32_t from, bool forward, bool *stages,
-                  bool *queues)
-{
-	bool more = true;
-
-	queues[from] = true;
-	while (more) {
-		more = false;
-		for (uint32_t q = 0; q < plan->n_queues; q++) {
-			const struct plan_queue *queue = &plan->queues[q];
-			const uint32_t *ahead = forward ? queue->readers : queue->writers;
-			const uint32_t *behind = forward ? queue->writers : queue->readers;
-			uint32_t n_ahead = forward ? queue->n_readers : queue->n_writers;
-			uint32_t n_behind = forward ? queue->n_writers : queue->n_readers;
-
-			for (uint32_t i = 0; i < n_behind && !queues[q]; i++)
-				if (stages[behind[i]])
-					queues[q] = more = true;
-			for (uint32_t i = 0; i < n_ahead && queues[q]; i++)
-				if (!stages[ahead[i]])
-					stages[ahead[i]] = more = true;
-		}
-	}
-}
-
 /* Adds to `in_cycle` the stages of all cycles that the plan has. */
 static bool find_cycles(const struct plan *plan, bool *in_cycle)
 {
-	struct arena a = {0};
+	bool *marks = NULL;
 
 	for (uint32_t q = 0; q < plan->n_queues; q++) {
-		bool *down, *up, *queues_down, *queues_up;
-
 		if (!plan->queues[q].feedback || plan->queues[q].gone)
 			continue;
-		down = arena_alloc(&a, 2 * (plan->n_stages + (size_t)plan->n_queues));
-		if (!down) {
-			arena_fini(&a);
+		marks = marks ? marks : malloc(plan_cycle_marks(plan));
+		if (!marks)
 			return false;
-		}
-		up = down + plan->n_stages;
-		queues_down = up + plan->n_stages;
-		queues_up = queues_down + plan->n_queues;
-		reach(plan, q, true, down, queues_down);
-		reach(plan, q, false, up, queues_up);
+		plan_mark_cycle(plan, q, marks);
 		for (uint32_t i = 0; i < plan->n_stages; i++)
-			in_cycle[i] |= down[i] && up[i];
+			in_cycle[i] |= marks[i];
 	}
-	arena_fini(&a);
+	free(marks);
 	return true;
 }
 

@@ -142,4 +142,9 @@ int plan_make(struct plan *plan, struct diag_list *diags, const struct lang_tree
               const struct loader_path *path, const char *graph_dir);
 void plan_fini(struct plan *plan);
 
+/* reach.c: marks[i] becomes true for each stage i of the cycle that goes through a feedback queue.
+ * `marks` has plan_cycle_marks() bytes; those behind the stages' are used up. */
+size_t plan_cycle_marks(const struct plan *plan);
+void plan_mark_cycle(const struct plan *plan, uint32_t queue, bool *marks);
+
 #endif
