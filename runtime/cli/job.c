@@ -162,7 +162,9 @@ static void tell(const struct job *job)
 	if (job->dry_run)
 		return;
 	if (job->error)
-		e.reason = event_reason(pc_error_text(job->error));
+		/* A swap's line has the stage's name already; of a reload only the reason tells it. */
+		e.reason = job->kind == JOB_RELOAD ? pc_error_text(job->error)
+		                                   : event_reason(pc_error_text(job->error));
 	if (job->kind == JOB_RELOAD)
 		tell_reload(job, &e);
 	else
