@@ -83,6 +83,20 @@ static void forget_list(struct replica *r, struct output *o)
 	o->n = o->mark = o->shared = o->room = 0;
 }
 
+/* Keys are of items that may have left through another lane and be gone: they can not be worked out
+ * again. A queue that stays has them; one that is new is not given those items at all. */
+static void carry_keys(struct split *split, const struct lane *was, size_t mark)
+{
+	if (!was || !was->split) {
+		split->hashed = mark;
+	} else if (was->split->keys) {
+		split->keys = was->split->keys;
+		split->room = was->split->room;
+		split->hashed = was->split->hashed;
+		was->split->keys = NULL;
+	}
+}
+
 void reload_swap_lanes(struct rewire *w)
 {
 	struct replica *r = w->replica;
@@ -97,6 +111,8 @@ void reload_swap_lanes(struct rewire *w)
 		lane->waiting.queue = lane->place->queue;
 		lane->sent = was ? was->sent : o->mark;
 		lane->closed = was ? was->closed : false;
+		if (lane->split)
+			carry_keys(lane->split, was, o->mark);
 	}
 	free(o->lanes);
 	output_splits_free(o->splits);

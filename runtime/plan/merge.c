@@ -162,7 +162,8 @@ static bool merge_sections(struct plan *ret, const struct match *m)
 	ret->sections = arena_alloc(&ret->arena, (m->n_sections + 1) * sizeof(*ret->sections));
 	if (!ret->sections)
 		return false;
-	memcpy(ret->sections, m->old->sections, m->old->n_sections * sizeof(*ret->sections));
+	for (uint32_t i = 0; i < m->old->n_sections; i++)
+		ret->sections[i] = m->old->sections[i];
 	for (uint32_t i = 0; i < m->new->n_sections; i++)
 		ret->sections[m->section[i]] = m->new->sections[i];
 	return true;
