@@ -4,10 +4,12 @@
  * grace period (liburcu's synchronize_rcu) and gives all of them back. A round costs an interrupt
  * on every core (sys_membarrier; 15 to 20 us of this thread's time here), and what waits for a
  * round is memory that no second-level cache should have to hold twice. So the period adapts
- * until ROUND_BYTES come together in one. And it is a batch thread: one of the usual policy pushes a
- * busy thread off its core at each wake-up, perhaps inside of the very read section whose end it then
- * waits for. Two cores, 1x1 in batches of 32: 28 -> 83 M items/s; 4x4 singly 27 -> 35. When nothing came for IDLE_NS the thread sleeps on a
+ * until ROUND_BYTES come together in one. When nothing came for IDLE_NS the thread sleeps on a
  * futex: an idle process has no timer.
+ *
+ * It is a batch thread: one of the usual policy would push a busy thread off its core at each
+ * wake-up, perhaps inside of the very read section whose end it then waits for. Two cores, idle
+ * else: 1x1 in batches of 32 28 -> 83, 4x4 singly 27 -> 35 M items/s.
  *
  * Why not call_rcu: its thread looks every 10 ms, and at 40 M items a second 3 MiB of slots are on
  * their way then. Also, a thread that stops inside call_rcu's enqueue, between its xchg and its
