@@ -3,6 +3,8 @@
 # The shared dict (S6) has a test of its own.
 . "${SOURCE:?run me with meson test}/tests/lib.sh"
 graphs=$SOURCE/graphs
+# Under ThreadSanitizer a run takes a second, and a fifth of the times is enough (tests/meson.build).
+part=${LESSON_PART:-1}
 
 # ---- S1 graphs/daemon.txt
 run pcrun "$graphs/daemon.txt" -D pace=50ms
@@ -14,13 +16,13 @@ same_text 'daemon: nothing to complain about' err ''
 # ---- S2 graphs/daemon-race.txt, shortened
 sed 's/wait=1s/wait=300ms/; s/wait=3s/wait=20ms/' "$graphs/daemon-race.txt" >race.txt
 wrong=0
-for i in $(seq 1 100); do
+for i in $(seq 1 $((100 / part))); do
 	run pcrun race.txt
 	grep -vx 123 out | sort >got
 	printf '456\nend456\nmain-------\n' | sort | cmp -s got - && [ "$status" -eq 0 ] &&
 		[ "$(grep -cx 123 out)" -le 1 ] || wrong=$((wrong + 1))
 done
-is 'daemon-race: 100 runs: 456, end456 and main always, end123 never' "$wrong" 0
+is "daemon-race: $((100 / part)) runs: 456, end456 and main always, end123 never" "$wrong" 0
 run pcrun "$graphs/daemon-race.txt"
 has_not 'daemon-race: as it is' out end123
 
@@ -46,12 +48,12 @@ for name in bakery bakery-end; do
 	same "$name: who bakes what" got expected
 	is "$name: only alex and wupeiqi eat" "$(grep ate out | grep -cvE '^(alex|wupeiqi) ate ')" 0
 	wrong=0
-	for i in $(seq 1 150); do
+	for i in $(seq 1 $((150 / part))); do
 		run pcrun "$graphs/$name.txt" -D pace=0 -D loaves=$((i % 40)) -D capacity=$((i % 5 + 1))
 		[ "$status" -eq 0 ] && [ ! -s err ] && bakery_is_right out $((i % 40)) ||
 			wrong=$((wrong + 1))
 	done
-	is "$name: 150 runs, each loaf eaten once and after it was baked" "$wrong" 0
+	is "$name: $((150 / part)) runs, each loaf eaten once and after it was baked" "$wrong" 0
 	run pcrun "$graphs/$name.txt" -D pace=0 -D loaves=5000
 	bakery_is_right out 5000
 	is "$name: 15,000 loaves" $? 0
@@ -81,16 +83,16 @@ same 'tickets: every buyer checks once' got expected
 sed '/purchased$/Q' out >before-the-first
 is 'tickets: the checks overlap' "$(($(grep -c ' checked: ' before-the-first) > 1))" 1
 wrong=0
-for i in $(seq 1 60); do
+for i in $(seq 1 $((60 / part))); do
 	echo "{\"count\": $((i % 14))}" >db.txt
 	run pcrun "$graphs/tickets.txt" -D pace=2ms -D buyers=$((i % 12 + 1))
 	sold_right $((i % 14)) $((i % 12 + 1)) || wrong=$((wrong + 1))
 done
-is 'tickets: 60 runs, nobody oversells' "$wrong" 0
+is "tickets: $((60 / part)) runs, nobody oversells" "$wrong" 0
 
 # Killed at any moment the file holds valid JSON, and at least what was announced is sold.
 wrong=0
-for i in $(seq 1 40); do
+for i in $(seq 1 $((40 / part))); do
 	echo '{"count": 1000}' >db.txt
 	: >out
 	"$PCRUN" "$graphs/tickets.txt" -D pace=0 -D buyers=40 >out 2>err &
@@ -103,7 +105,7 @@ for i in $(seq 1 40); do
 	[ -n "$left" ] && [ $((1000 - left)) -ge "$sold" ] && [ $((1000 - left)) -le $((sold + 1)) ] ||
 		wrong=$((wrong + 1))
 done
-is 'tickets: 40 times killed, the file is whole and true' "$wrong" 0
+is "tickets: $((40 / part)) times killed, the file is whole and true" "$wrong" 0
 
 echo '{"name": "K", "count": 1}' >db.txt
 run pcrun "$graphs/tickets.txt" -D pace=0 -D buyers=2
@@ -116,7 +118,7 @@ run pcrun "$graphs/tickets.txt" -D db=no-such-file
 has 'tickets: a missing file' err 'no-such-file'
 
 wrong=0
-for i in $(seq 1 20); do
+for i in $(seq 1 $((20 / part))); do
 	echo '{"count": 4}' >db.txt
 	run pcrun "$graphs/tickets-join.txt" -D pace=2ms
 	for n in 0 1 2 3 4 5 6 7 8 9; do
@@ -126,6 +128,6 @@ for i in $(seq 1 20); do
 	done >expected
 	cmp -s out expected && [ "$(cat db.txt)" = '{"count": 0}' ] || wrong=$((wrong + 1))
 done
-is 'tickets-join: 20 runs, one after another in the order of the file' "$wrong" 0
+is "tickets-join: $((20 / part)) runs, one after another in the order of the file" "$wrong" 0
 
 done_testing
