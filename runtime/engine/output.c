@@ -190,13 +190,18 @@ static bool flush_lane(struct replica *r, struct output *o, struct lane *lane)
 	return true;
 }
 
+void output_share(struct output *o)
+{
+	for (; o->n_queues > 1 && o->shared < o->mark; o->shared++)
+		item_ref(o->items[o->shared], o->n_queues - 1);
+	o->shared = o->mark;
+}
+
 static bool flush_port(struct replica *r, struct output *o)
 {
 	bool all = true;
 
-	if (o->n_queues > 1)
-		for (; o->shared < o->mark; o->shared++)
-			item_ref(o->items[o->shared], o->n_queues - 1);
+	output_share(o);
 	for (uint32_t i = 0; i < o->n_lanes; i++)
 		if (!flush_lane(r, o, &o->lanes[i]))
 			all = false;
@@ -210,13 +215,6 @@ static bool flush_port(struct replica *r, struct output *o)
 		split->hashed = 0;
 	release_list(r, o);
 	return true;
-}
-
-void output_share(struct output *o)
-{
-	for (; o->n_queues > 1 && o->shared < o->mark; o->shared++)
-		item_ref(o->items[o->shared], o->n_queues - 1);
-	o->shared = o->mark;
 }
 
 bool output_send_rest(struct replica *r, struct output *o, struct lane *lane)
