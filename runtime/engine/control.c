@@ -5,8 +5,8 @@
  * nothing of this is on the way of an item.
  *
  * Pairs
- *   C1 control_post: release messages -> C2 drain_messages: acquire messages   what is told
- *   C3 drain_messages: acq_rel posted -> C4 control_post: acq_rel posted       may be posted anew
+ *   C1 control_post: release messages -> C2 control_read_messages: acquire messages   what is told
+ *   C3 control_read_messages: acq_rel posted -> C4 control_post: acq_rel posted       may be posted anew
  *   C5 pc_graph_stop: acq_rel stop_asked -> C6 apply_stop: acquire stop_asked  the request
  *   C7 look_for_deadlock: acquire awake, with T3 of task.c                      all is asleep
  */
@@ -99,7 +99,7 @@ static void handle(struct message *m)
 	}
 }
 
-static bool drain_messages(struct engine *e)
+bool control_read_messages(struct engine *e)
 {
 	struct message *list, *in_order = NULL;
 
@@ -241,7 +241,7 @@ static void on_async(uv_async_t *async)
 
 	while (!e->finished) {
 		uint32_t awake = atomic_load_explicit(&e->awake, memory_order_acquire); /* C7 */
-		bool news = drain_messages(e);
+		bool news = control_read_messages(e);
 
 		news |= swap_turn(e);
 		news |= reload_turn(e);

@@ -582,6 +582,7 @@ void control_undo(struct engine *e);                          /* [start] */
 void control_close_handles(struct engine *e);                 /* [control] */
 void control_post(struct engine *e, struct message *m);       /* [any] */
 void control_nudge(struct engine *e);                         /* [any] */
+bool control_read_messages(struct engine *e); /* [control] true: there were some */
 
 /* wake.c */
 void wake_request(struct replica *r); /* [replica], before it falls asleep */

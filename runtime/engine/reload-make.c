@@ -247,9 +247,10 @@ static int make_recruit(struct engine *e, struct reload *now, uint32_t stage, ui
 	recruit->next = now->recruits;
 	now->recruits = recruit;
 	rc = create_replica(s, &now->plan->stages[stage], r, index);
-	rc = rc ? rc : join_build(r);
+	if (rc)
+		return rc;
 	create_points(r);
-	return rc;
+	return join_build(r);
 }
 
 static int make_recruits(struct engine *e, struct reload *now)
@@ -308,7 +309,7 @@ static int make_value(struct engine *e, struct reload *now, uint32_t stage,
 		return PC_OK; /* the build that runs does not have it */
 	}
 	loader_param_text(&text, row, to->params);
-	kept = swap_keep_text(e, text.text ? text.text : "");
+	kept = text.failed ? NULL : swap_keep_text(e, text.text ? text.text : "");
 	if (!v || !kept)
 		rc = nomem(err);
 	else if (!loader_param_parse(here, kept, strlen(kept), v->bytes, &why))
@@ -379,7 +380,7 @@ static int make_joins(struct reload *now)
 
 /* ---------------------------------------------------------------------------------- opening --- */
 
-static int begin_replica(struct reload *now, struct replica *r, struct pc_error **err)
+static int begin_replica(struct replica *r, struct pc_error **err)
 {
 	int rc = open_replica(r, err);
 
@@ -391,7 +392,6 @@ static int begin_replica(struct reload *now, struct replica *r, struct pc_error 
 	if (rc)
 		return error_set(err, PC_ERROR, "can not start a thread for stage '%s': %s",
 		                 r->pub.name, strerror(rc));
-	now->has_thread = true;
 	return PC_OK;
 }
 
@@ -401,9 +401,9 @@ static int begin_all(struct engine *e, struct reload *now, struct pc_error **err
 
 	for (uint32_t i = e->plan->n_stages; i < now->plan->n_stages; i++)
 		for (uint32_t k = 0; k < e->stages[i]->n_replicas && !rc; k++)
-			rc = begin_replica(now, e->stages[i]->replicas[k], err);
+			rc = begin_replica(e->stages[i]->replicas[k], err);
 	for (struct recruit *r = now->recruits; r && !rc; r = r->next)
-		rc = begin_replica(now, r->replica, err);
+		rc = begin_replica(r->replica, err);
 	return rc;
 }
 

@@ -106,6 +106,9 @@ static void make(struct engine *e)
 	int rc = reload_make(e, now, &error);
 
 	if (rc) {
+		/* Nor could it be said what else is wrong, if anything is. */
+		if (pc_error_code(error) == PC_NOMEM)
+			rc = PC_NOMEM;
 		give_up(e, rc == PC_NOMEM ? PC_NOMEM : PC_WRONG, error);
 		return;
 	}

@@ -73,8 +73,6 @@ void reload_undo(struct engine *e, struct reload *now)
 	free(now->sections);
 	free(now->joins);
 	free(now->touched);
-	if (now->has_thread)
-		reload_keep(e, NULL, &now->arena); /* messages of theirs may be on the way */
-	else
-		arena_fini(&now->arena);
+	control_read_messages(e); /* some may be of threads and places that go now */
+	arena_fini(&now->arena);
 }

@@ -121,7 +121,6 @@ struct reload {
 	struct plan *plan; /* the merged one */
 	struct arena arena;
 	bool parking;      /* made; waiting for those who shall stand still */
-	bool has_thread;   /* one at least was started: its memory must stay, whatever comes */
 	bool *touched;     /* per stage of the old plan */
 	uint32_t n_queues; /* of the old plan */
 	struct stage **stages, **old_stages;

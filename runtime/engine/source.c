@@ -14,6 +14,8 @@
 
 #define SOURCE_MAX ((size_t)64 << 20)
 
+static const char no_memory[] = "out of memory";
+
 /* Grows the text until the end of the file. A reason, or NULL when all went well. */
 static const char *read_all(int fd, char **ret_text, size_t *ret_size)
 {
@@ -24,7 +26,7 @@ static const char *read_all(int fd, char **ret_text, size_t *ret_size)
 		ssize_t n;
 
 		if (!text)
-			return "out of memory";
+			return no_memory;
 		n = read(fd, text + size, room - size - 1);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -78,7 +80,7 @@ int source_read(const char *path, char **ret_text, size_t *ret_size, struct pc_e
 
 	if (!reason)
 		return PC_OK;
-	return error_set(err, PC_ERROR, "can not read %s: %s",
+	return error_set(err, reason == no_memory ? PC_NOMEM : PC_ERROR, "can not read %s: %s",
 	                 strcmp(path, "-") == 0 ? "standard input" : path, reason);
 }
 
@@ -95,7 +97,7 @@ bool source_include(void *user, const char *from, const char *path, char **ret_n
                     char **ret_text, size_t *ret_size, char **ret_reason)
 {
 	const char *slash = strrchr(from, '/');
-	const char *reason = "out of memory";
+	const char *reason = no_memory;
 
 	(void)user;
 	*ret_text = NULL;

@@ -60,10 +60,10 @@ static int check(struct text *t, uint32_t source, const char *dir,
 	if (rc)
 		goto out;
 	rc = PC_NOMEM;
+	t->has_tree = true; /* what there is of it when memory runs out */
 	if (!lang_parse(&t->tree, &t->diags, source, defines, options ? options->n_defines : 0,
 	                source_include, NULL))
 		goto out;
-	t->has_tree = true;
 	if (!loader_path_init(&t->path, dir, options ? options->plugin_dirs : NULL,
 	                      options ? options->n_plugin_dirs : 0))
 		goto out;
