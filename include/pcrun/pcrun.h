@@ -272,6 +272,7 @@ struct pc_swap_options {
 	int64_t timeout_ns;   /* until all replicas run the new code; 0: 10 s */
 	int64_t probation_ns; /* how long to wait for a failure after that, at most; 0: 200 ms */
 	bool no_probe;        /* load it here at once, without a try in another process */
+	bool retry;           /* also code that has failed on probation before */
 };
 
 /** What was decided, and how it went. */
@@ -286,6 +287,8 @@ struct pc_swap_report {
 	bool unchanged; /* the file holds the very code that runs already: nothing was done, and
 	                  * `from` = `to`. (Debug information and build id do not count.) */
 	char *probe;    /* what was tried before it was loaded, likewise */
+	bool refreshed; /* of `unchanged` code only lines have moved, and whoever opens the loaded
+	                 * file by its name, as debuggers do, finds the new ones */
 };
 
 /** Let a stage run another build of its plugin, while the graph runs: no item is lost, doubled or
@@ -299,8 +302,9 @@ struct pc_swap_report {
  *             program it is loaded untried, which is said.
  * @options    NULL: defaults.
  * @ret_report may be NULL; `report_size` is sizeof the caller's struct. Written in every case.
- * @return PC_OK: the new build runs (or did already: `unchanged`). PC_WRONG: refused, the old one runs on; the reasons are in the
- *         error. PC_ERROR: an item failed on the new build, and the old one runs again.
+ * @return PC_OK: the new build runs (or did already: `unchanged`). PC_WRONG: refused, the old one
+ *         runs on; the reasons are in the error. PC_ERROR: an item failed on the new build, and
+ *         the old one runs again. The stage remembers that code, and refuses it from now on.
  *         PC_TIMEOUT: some replica has not come back from the old code; the swap goes on.
  *         PC_STOPPED: a newer request for the stage came first, or the graph has ended.
  *         PC_INVALID: not started, no such stage, or no file. PC_NOMEM. [any] Since 1.0. */

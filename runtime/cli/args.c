@@ -27,6 +27,7 @@ const struct option option_table[] = {
 	{0, "dry-run", NULL, OPTION_DRY_RUN, "make all checks, and change nothing"},
 	{0, "reset-state", NULL, OPTION_RESET_STATE,
          "begin with a fresh state; what the old one holds is lost"},
+	{0, "retry", NULL, OPTION_RETRY, "try code that has failed before once more"},
 	{0, "back", NULL, OPTION_BACK, "return to the build before this one"},
 	{'w', "write", NULL, OPTION_WRITE, "change the files instead of printing the result"},
 	{0, "check", NULL, OPTION_CHECK, "only say which files would change (status 1: some)"},
@@ -175,6 +176,9 @@ static bool take_option(struct reader *r, const struct option *o, const char *sh
 		break;
 	case OPTION_RESET_STATE:
 		a->reset_state = true;
+		break;
+	case OPTION_RETRY:
+		a->retry = true;
 		break;
 	case OPTION_BACK:
 		a->back = true;

@@ -36,7 +36,7 @@ struct args {
 	size_t n_dirs;
 	unsigned verbose; /* how often */
 	bool quiet, json, write, check, help, version;
-	bool watch, dry_run, reset_state, back;
+	bool watch, dry_run, reset_state, retry, back;
 	const char *graph; /* of --graph; NULL: not given */
 	unsigned workers;  /* 0: not given */
 	int64_t drain_ns;  /* 0: not given */
@@ -61,7 +61,8 @@ enum option_bit {
 	OPTION_GRAPH = 1 << 13,
 	OPTION_DRY_RUN = 1 << 14,
 	OPTION_RESET_STATE = 1 << 15,
-	OPTION_BACK = 1 << 16
+	OPTION_BACK = 1 << 16,
+	OPTION_RETRY = 1 << 17
 };
 
 struct option {

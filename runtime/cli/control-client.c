@@ -291,9 +291,9 @@ static bool begin(struct say_text *request, const struct args *args, const char 
 {
 	if (!say_text_open(request))
 		return false;
-	fprintf(request->stream, "%s%s%s%s%s --", word, args->json ? " --json" : "",
+	fprintf(request->stream, "%s%s%s%s%s%s --", word, args->json ? " --json" : "",
 	        args->dry_run ? " --dry-run" : "", args->reset_state ? " --reset-state" : "",
-	        args->back ? " --back" : "");
+	        args->retry ? " --retry" : "", args->back ? " --back" : "");
 	return true;
 }
 
@@ -327,7 +327,7 @@ int swap_command(const struct args *args)
 		say("--back goes without a file: the build before this one is meant");
 		return STATUS_USAGE;
 	}
-	if (args->back && (args->dry_run || args->reset_state)) {
+	if (args->back && (args->dry_run || args->reset_state || args->retry)) {
 		say("--back goes with no other option of swap");
 		return STATUS_USAGE;
 	}

@@ -89,7 +89,7 @@ struct request {
 	const char *name;
 	char *words[CONTROL_WORDS]; /* behind the name, without options */
 	size_t n;
-	bool json, dry_run, reset_state, back;
+	bool json, dry_run, reset_state, retry, back;
 };
 
 static void refuse(const struct request *r, const char *text)
@@ -160,8 +160,8 @@ static void put_done(FILE *out, const struct job *job)
 	if (job->kind == JOB_RELOAD) {
 		fputs(job->text && *job->text ? job->text : "nothing differs", out);
 	} else if (r->unchanged) {
-		fprintf(out, "%s has the code that runs already, nothing was changed",
-		        job->file);
+		fprintf(out, "%s has the code that runs already, %s", job->file,
+		        event_unchanged(r));
 	} else if (job->dry_run) {
 		fprintf(out, "it would be taken%s%s; nothing was changed",
 		        r->text && *r->text ? " | " : "", r->text ? r->text : "");
@@ -191,6 +191,8 @@ static void put_json(FILE *out, const struct job *job)
 		return;
 	fprintf(out, ",\"from\":%u,\"to\":%u,\"unchanged\":%s", r->from, r->to,
 	        r->unchanged ? "true" : "false");
+	if (r->refreshed)
+		fputs(",\"refreshed\":true", out);
 	if (job->result == PC_OK && !job->dry_run && !r->unchanged)
 		fprintf(out,
 		        ",\"item\":%" PRIu64 ",\"pause_median_ns\":%" PRId64
@@ -244,6 +246,7 @@ static void ask_job(const struct request *r, enum job_kind kind, const char *sta
 	}
 	job->dry_run = r->dry_run;
 	job->reset_state = r->reset_state;
+	job->retry = r->retry;
 	job->quiet = true; /* the peer is told */
 	job->done = on_done;
 	job->user = r->peer;
@@ -262,7 +265,7 @@ static void swap(const struct request *r)
 	if (r->n != (r->back ? 1 : 2)) {
 		refuse(r, r->back ? "a stage is wanted: swap STAGE --back"
 		                  : "a stage and a file are wanted: swap STAGE FILE");
-	} else if (r->back && (r->dry_run || r->reset_state)) {
+	} else if (r->back && (r->dry_run || r->reset_state || r->retry)) {
 		refuse(r, "--back goes with no other option");
 	} else if (!jobs_stage(graph, r->words[0], &row)) {
 		for (size_t i = 0; pc_graph_stage(graph, i, &row, sizeof(row)); i++)
@@ -352,7 +355,7 @@ static const struct {
 	const char *usage;
 } requests[] = {
 	{"swap", swap, 2, true,
-         "swap STAGE FILE [--dry-run] [--reset-state]\nswap STAGE --back"},
+         "swap STAGE FILE [--dry-run] [--reset-state] [--retry]\nswap STAGE --back"},
 	{"reload", reload, 1, true, "reload [FILE] [--dry-run]"},
 	{"status", status, 0, false, "status"},
 	{"explain", explain, 0, false, "explain"},
@@ -385,6 +388,8 @@ static bool take_option(struct request *r, const char *word)
 		r->dry_run = true;
 	else if (strcmp(word, "--reset-state") == 0)
 		r->reset_state = true;
+	else if (strcmp(word, "--retry") == 0)
+		r->retry = true;
 	else if (strcmp(word, "--back") == 0)
 		r->back = true;
 	else
@@ -403,7 +408,8 @@ static void run(struct request *r)
 		}
 		if (r->n > requests[i].most)
 			refuse_with(r, "'%.128s' is too much", r->words[requests[i].most]);
-		else if (!requests[i].swap && (r->dry_run || r->reset_state || r->back))
+		else if (!requests[i].swap &&
+		         (r->dry_run || r->reset_state || r->retry || r->back))
 			refuse_with(r, "%s takes no option but --json", r->name);
 		else
 			requests[i].run(r);

@@ -128,7 +128,7 @@ static void put_kind(const struct event *e, FILE *out, bool shown)
 		fprintf(out, " has not come back from v%u; the others have passed\n", e->from);
 		return;
 	case EVENT_UNCHANGED:
-		fprintf(out, "%s has the code that runs already, nothing was changed\n", file);
+		fprintf(out, "%s has the code that runs already, %s\n", file, e->text);
 		return;
 	case EVENT_GONE:
 		fprintf(out, "%s is gone", file);
@@ -222,6 +222,12 @@ void event_say(const struct event *event, bool json)
 	else
 		event_text(event, text.stream, true);
 	say_text_close(&text);
+}
+
+const char *event_unchanged(const struct pc_swap_report *report)
+{
+	return report->refreshed ? "and debuggers are shown its new lines"
+	                         : "nothing was changed";
 }
 
 const char *event_reason(const char *text)

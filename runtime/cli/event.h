@@ -46,6 +46,8 @@ void event_words(const struct event *event, FILE *out);
 void event_json(const struct event *event, FILE *out);
 /* To standard error. */
 void event_say(const struct event *event, bool json);
+/* What was done for code that runs already. */
+const char *event_unchanged(const struct pc_swap_report *report);
 /* The reasons of a refusal without what a line about it says anyway. */
 const char *event_reason(const char *text);
 

@@ -100,8 +100,8 @@ const struct command command_table[] = {
                  "same name hides.\n"},
 	{.name = "swap",
          .run = swap_command,
-         .options =
-                 OPTION_GRAPH | OPTION_DRY_RUN | OPTION_RESET_STATE | OPTION_BACK | OPTION_JSON,
+         .options = OPTION_GRAPH | OPTION_DRY_RUN | OPTION_RESET_STATE | OPTION_RETRY |
+                    OPTION_BACK | OPTION_JSON,
          .least_files = 1,
          .most_files = 2,
          .missing = "the stage",

@@ -77,6 +77,7 @@ static void do_swap(struct job *job)
 		.dry_run = job->dry_run,
 		.reset_state = job->reset_state,
 		.back = job->kind == JOB_BACK,
+		.retry = job->retry,
 	};
 
 	job->result = pc_graph_swap(job->jobs->graph, job->stage, job->file, &options,
@@ -133,9 +134,10 @@ static void tell_swap(const struct job *job, struct event *e)
 	e->from = jobs_stage(job->jobs->graph, job->stage, &row) ? row.build : 0;
 	switch (job->result) {
 	case PC_OK:
-		if (!job->report.unchanged || job->quiet)
+		if (!job->report.unchanged || (job->quiet && !job->report.refreshed))
 			return;
 		e->kind = EVENT_UNCHANGED;
+		e->text = event_unchanged(&job->report);
 		break;
 	case PC_ERROR:
 		return;

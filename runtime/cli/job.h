@@ -21,7 +21,7 @@ struct job {
 	enum job_kind kind;
 	char *stage; /* malloc'd; NULL: a reload */
 	char *file;  /* malloc'd; NULL: back, or a reload of the same file */
-	bool dry_run, reset_state;
+	bool dry_run, reset_state, retry;
 	bool watched;  /* nobody asked: a file has changed */
 	bool quiet;    /* do not say that nothing has changed */
 	char *origin;  /* the watcher's, malloc'd: the file that has changed … */

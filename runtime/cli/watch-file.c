@@ -7,7 +7,10 @@
  * lies there when it begins, and one that finds its file in motion again vanishes: the event that
  * moved it brings the next. So of twenty builds in a second the last is taken, and none is lost.
  *
- * A build that was refused is not tried again until its code is another. */
+ * A build that was refused is not tried again until its code is another. One that has failed when it
+ * ran is: the stage knows its code, and refuses it with the reason, which a person who saves the
+ * file once more should read. A shared object whose code is the same but whose bytes are not (only
+ * lines have moved) is offered as well, for those who debug it. */
 #include "cli/watch.h"
 
 #include "cli/say.h"
@@ -42,9 +45,8 @@ bool watched_same(const struct trace *a, const struct trace *b)
 
 /* ------------------------------------------------------------------------------ looking --- */
 
-/* A graph's text by its hash (FNV-1a). As pc_plugin_whole(): an editor that is at work has left it
- * empty. */
-static int hash_text(const char *file, uint64_t *ret)
+/* A file by its hash (FNV-1a). As pc_plugin_whole(): an editor that is at work has left it empty. */
+static int hash_bytes(const char *file, uint64_t *ret)
 {
 	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
@@ -66,14 +68,23 @@ static int hash_text(const char *file, uint64_t *ret)
 
 static int look_at(const struct watched *f, uint64_t *ret_code, struct pc_error **err)
 {
-	return f->is_graph ? hash_text(f->file, ret_code)
+	return f->is_graph ? hash_bytes(f->file, ret_code)
 	                   : pc_plugin_whole(f->file, ret_code, err);
+}
+
+/* All of it, not only what runs. Of a source, or a graph, the code is the text anyway. */
+static uint64_t bytes_of(const struct watched *f)
+{
+	uint64_t hash = 0;
+
+	return f->is_graph || hash_bytes(f->file, &hash) != PC_OK ? 0 : hash;
 }
 
 void watched_init(struct watched *f)
 {
 	f->trace = watched_trace(f->file);
 	f->has_code = look_at(f, &f->code, NULL) == PC_OK;
+	f->bytes = bytes_of(f);
 }
 
 /* --------------------------------------------------------------------------------- jobs --- */
@@ -104,8 +115,8 @@ static void on_done(void *user, const struct job *job)
 
 	if (!f || f->code != job->code)
 		return;
-	f->bad = job->result == PC_WRONG || job->result == PC_ERROR;
-	/* What was in the way may be gone the next time. */
+	f->bad = job->result == PC_WRONG;
+	/* What was in the way may be gone the next time; and that it failed should be said again. */
 	f->has_code = f->bad || job->result == PC_OK;
 }
 
@@ -192,11 +203,14 @@ static void on_whole(struct watched *f, uint64_t code)
 {
 	bool same = f->has_code && f->code == code;
 	bool header = f->header;
+	uint64_t bytes = bytes_of(f);
+	bool lines = bytes != f->bytes && !f->bad;
 
 	f->is_wrong = f->said_gone = f->header = false;
+	f->bytes = bytes;
 	/* Touched only, or written anew as it was, or bad and not changed. But a header may have changed
 	 * the code of a source. */
-	if (same && !header)
+	if (same && !header && !lines)
 		return;
 	f->code = code;
 	f->has_code = true;

@@ -47,6 +47,7 @@ struct watched {
 	bool header;        /* what changed may be a header of it */
 	bool said_gone;     /* since it was last there */
 	uint64_t code;      /* what was last tried, or is a graph's text */
+	uint64_t bytes;     /* all of it, as it was last seen */
 	bool has_code;      /* … and is known */
 	bool bad;           /* … and was refused, or failed */
 	bool is_wrong;      /* what stands there can not be used … */

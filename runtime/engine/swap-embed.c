@@ -37,7 +37,7 @@ static int swap_one(struct pc_graph *graph, const char *stage, const char *file,
 	struct engine *e = embed_engine(graph);
 	struct swap_wish wish = {
 		.how = (o->dry_run ? SWAP_DRY_RUN : 0u) | (o->reset_state ? SWAP_RESET : 0u) |
-	               (o->back ? SWAP_BACK : 0u),
+	               (o->back ? SWAP_BACK : 0u) | (o->retry ? SWAP_RETRY : 0u),
 		.timeout_ns = o->timeout_ns > 0 ? o->timeout_ns : 10 * PC_SEC,
 		.probation_ns = o->probation_ns > 0 ? o->probation_ns : 200 * PC_MS,
 	};
@@ -55,7 +55,8 @@ static int swap_one(struct pc_graph *graph, const char *stage, const char *file,
 		                 o->back ? "back, or to a file? not both"
 		                         : "to what? no file is given");
 	trial.how = wish.how;
-	rc = file ? swap_load(&offer, trial.stage, file, o->no_probe ? NULL : &trial, err)
+	rc = file ? swap_load(&offer, trial.stage, file, wish.how, o->no_probe ? NULL : &trial,
+	                      err)
 	          : PC_OK;
 	*ret_probe = trial.words;
 	if (rc) {
@@ -90,13 +91,14 @@ PC_API int pc_graph_swap(struct pc_graph *graph, const char *stage, const char *
 	                              .took_ns = report.took_ns,
 	                              .text = report.words,
 	                              .unchanged = report.unchanged,
-	                              .probe = probe};
+	                              .probe = probe,
+	                              .refreshed = report.refreshed};
 	if (ret_report)
 		memcpy(ret_report, &out, report_size < sizeof(out) ? report_size : sizeof(out));
 	/* What the caller's struct has no room for. */
 	if (!ret_report || report_size < offsetof(struct pc_swap_report, probe))
 		free(report.words);
-	if (!ret_report || report_size < sizeof(out))
+	if (!ret_report || report_size < offsetof(struct pc_swap_report, refreshed))
 		free(probe);
 	return rc;
 }

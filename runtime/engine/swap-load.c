@@ -5,9 +5,10 @@
  * what was checked (loader/copy.h), which stays until the build is unloaded; and not before another
  * process has tried it.
  */
-#include "engine/engine.h"
+#include "engine/swap-probe.h"
 
 #include "base/error.h"
+#include "queue/rcu.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +41,20 @@ static const char *name_of(const struct stage *s)
 	return name;
 }
 
-int swap_load(struct swap_offer *ret, const struct stage *s, const char *file,
+/* Then it needs no probe: as another build with other lines, say. */
+static bool runs_already(const struct stage *s, uint64_t code)
+{
+	const struct build *b;
+	bool same;
+
+	queue_rcu_lock();
+	b = swap_build_in_force(s, 0);
+	same = b && b->code == code;
+	queue_rcu_unlock();
+	return same;
+}
+
+int swap_load(struct swap_offer *ret, struct stage *s, const char *file, unsigned how,
               struct swap_trial *trial, struct pc_error **err)
 {
 	struct loader_plugin *plugin;
@@ -54,7 +68,9 @@ int swap_load(struct swap_offer *ret, const struct stage *s, const char *file,
 		if (rc)
 			return rc;
 		rc = loader_copy_check(&copy, err);
-		if (rc == PC_OK && trial)
+		if (rc == PC_OK)
+			rc = swap_failure_check(s, copy.code, how, err);
+		if (rc == PC_OK && trial && ((how & SWAP_RESET) || !runs_already(s, copy.code)))
 			rc = swap_probe(trial, &copy, err);
 		if (rc == PC_OK)
 			rc = loader_copy_open(&plugin, &copy, err);
@@ -69,6 +85,7 @@ int swap_load(struct swap_offer *ret, const struct stage *s, const char *file,
 	                           .image = plugin->image,
 	                           .code = plugin->code,
 	                           .lint = &plugin->lint,
+	                           .plugin = plugin,
 	                           .rcu = true,
 	                           .release = forget,
 	                           .user = plugin};

@@ -60,6 +60,7 @@ static void fall(struct replica *r)
 	}
 	free(r->fail_text);
 	r->fail_text = NULL;
+	p->failed = true;
 	atomic_store_explicit(&r->build->bad, true, memory_order_release); /* SW8 */
 	swap_go_back(r);
 	atomic_store_explicit(&p->fell, true, memory_order_release); /* SW3 */

@@ -95,6 +95,14 @@ static bool any_fell(const struct cut *cut)
 	return false;
 }
 
+static bool any_failed(const struct cut *cut)
+{
+	for (uint32_t i = 0; i < cut->n_passages; i++)
+		if (has(&cut->passages[i].fell) && cut->passages[i].failed)
+			return true;
+	return false;
+}
+
 /* The first reason that a replica gave. */
 static const char *why(const struct cut *cut, bool *ret_as_left)
 {
@@ -109,7 +117,7 @@ static const char *why(const struct cut *cut, bool *ret_as_left)
 	return text ? text : "it gave no reason";
 }
 
-static void say_reversed(const struct stage *s, struct pc_error **err)
+static void say_reversed(struct stage *s, struct pc_error **err)
 {
 	const struct cut *back = s->swap.cut, *cut = back->older;
 	const struct pc_swap_report report = {
@@ -117,6 +125,8 @@ static void say_reversed(const struct stage *s, struct pc_error **err)
 	bool as_left;
 	const char *text = why(cut, &as_left);
 
+	if (any_failed(cut))
+		swap_failure_note(s, cut->to, text);
 	error_set(err, PC_ERROR, "%s", text);
 	error_add(err, "v%u failed on probation; back on v%u %s item %" PRIu64 "%s",
 	          cut->to->number, back->to->number, s->desc->n_inputs ? "from" : "after",
@@ -372,6 +382,7 @@ static bool look(struct stage *s, int64_t now)
 	}
 	if (!s->swap.in_flight && !s->swap.settled && all(s, TRUSTED)) {
 		swap_set_aside_free(s);
+		swap_failure_forget(s, s->swap.current);
 		answer(s, &s->swap.answering, PC_OK, NULL);
 	}
 	look_at_time(s, now);

@@ -33,6 +33,7 @@ void swap_create_stage(struct stage *s)
 	if (s->plan->plugin) {
 		sw->first.code = s->plan->plugin->code;
 		sw->first.lint = &s->plan->plugin->lint;
+		sw->first.plugin = s->plan->plugin;
 	}
 	sw->first.listed = true;
 	sw->current = &sw->first;
@@ -199,6 +200,20 @@ static bool is_unchanged(const struct stage *s, const struct swap_offer *offer, 
 	       !(how & (SWAP_RESET | SWAP_BACK));
 }
 
+/* Also when only lines have moved: that is for debuggers alone. */
+static void say_unchanged(struct stage *s, const struct swap_offer *offer, unsigned how,
+                          struct swap_report *report)
+{
+	report->to = report->from;
+	report->unchanged = true;
+	report->refreshed =
+		!(how & SWAP_DRY_RUN) && loader_refresh(s->swap.current->plugin, offer->plugin);
+	report->words = strdup(report->refreshed
+	                               ? "this code runs already; debuggers are shown its new "
+	                                 "lines"
+	                               : "nothing has changed: this code runs already");
+}
+
 static int make_build(struct stage *s, struct swap_offer *offer, unsigned how,
                       struct build **ret, struct pc_error **err)
 {
@@ -215,6 +230,7 @@ static int make_build(struct stage *s, struct swap_offer *offer, unsigned how,
 	b->image = offer->image;
 	b->code = offer->code;
 	b->lint = offer->lint;
+	b->plugin = offer->plugin;
 	b->rcu = offer->rcu;
 	b->release = offer->release;
 	b->user = offer->user;
@@ -247,14 +263,14 @@ int swap_begin(struct stage *s, struct swap_offer *offer, unsigned how,
 
 	ret_report->from = s->swap.current->number;
 	if (is_unchanged(s, offer, how)) {
-		ret_report->to = ret_report->from;
-		ret_report->unchanged = true;
-		ret_report->words = strdup("nothing has changed: this code runs already");
+		say_unchanged(s, offer, how, ret_report);
 		return PC_OK;
 	}
 	if (how & SWAP_BACK)
 		rc = find_back(s, &to, err);
 	else
+		rc = swap_failure_check(s, offer->code, how, err);
+	if (rc == PC_OK && !to)
 		rc = make_build(s, offer, how, &to, err);
 	ret_report->to = to ? to->number : 0;
 	if (rc == PC_OK)
@@ -382,6 +398,7 @@ void swap_undo_stage(struct stage *s)
 		r->swap.shadow = NULL;
 	}
 	swap_record_destroy(s);
+	swap_failures_free(s);
 	for (struct replica *r = s->retired; r; r = r->retired)
 		free(r->swap.shadow);
 	free(s->swap.report.words);

@@ -18,6 +18,7 @@
  *   swap-pass.c       the replica's thread: passes a cut, along a route
  *   swap-probation.c  the replica's thread: the first items on the new code; back if one fails
  *   swap-port.c       the replica's thread: ports of a build that stand in another order
+ *   swap-failure.c    codes that have failed on probation are remembered, and not tried again
  *   swap-retire.c     builds that nobody needs any more: grace period, unload
  *
  * The cut. Every take from a queue carries the version bit that was in its head word
@@ -76,6 +77,7 @@
 #define SWAP_TICK_MS        10
 #define SWAP_VICTIMS        4
 #define SWAP_TOMBS          16
+#define SWAP_FAILURES       16 /* codes that failed on probation, and are remembered */
 
 struct buf;
 struct cut;
@@ -94,6 +96,7 @@ struct swap_offer {
 	struct image image;
 	uint64_t code;                  /* which code it is; 0: nobody knows */
 	const struct loader_lint *lint; /* what its file tells; lives until release; or NULL */
+	struct loader_plugin *plugin;   /* that it came from; lives until release; or NULL */
 	bool rcu;                       /* its code may leave callbacks with call_rcu() */
 	/* It will never be called again. False: something of it is left that needs its code, and `why`
 	 * says what; ask again. True with a text: it stays loaded. `why` NULL: no further chance,
@@ -125,6 +128,7 @@ struct build {
 	struct image image;
 	uint64_t code;                  /* which code it is; 0: nobody knows */
 	const struct loader_lint *lint; /* or NULL */
+	struct loader_plugin *plugin;   /* or NULL */
 	void *handle;
 	bool rcu;
 	bool (*release)(void *user, struct buf *why);
@@ -174,9 +178,10 @@ struct route {
 };
 
 enum swap_how {
-	SWAP_RESET = 1 << 0,  /* a fresh state, whatever the old one is */
-	SWAP_BACK = 1 << 1,   /* to the build before this one */
-	SWAP_DRY_RUN = 1 << 2 /* everything but the cut */
+	SWAP_RESET = 1 << 0,   /* a fresh state, whatever the old one is */
+	SWAP_BACK = 1 << 1,    /* to the build before this one */
+	SWAP_DRY_RUN = 1 << 2, /* everything but the cut */
+	SWAP_RETRY = 1 << 3    /* also a code that has failed before */
 };
 
 /* ------------------------------------------------------------------------------ cuts --- */
@@ -198,6 +203,7 @@ struct passage {
 	int64_t pause_ns;
 	uint64_t emitted; /* by the replica until then */
 	char *why;        /* it stayed, or fell: the reason that its code gave, or NULL */
+	bool failed;      /* it fell for an item that failed on it */
 	bool rested;      /* [replica] it has come to rest, and tried to migrate */
 	bool as_left;     /* it fell, and its state could not be put back to before the item */
 	_Atomic bool resting;
@@ -268,10 +274,18 @@ struct swap_report {
 	int64_t pause_median_ns, pause_worst_ns, took_ns;
 	char *words;    /* one line: state and parameters; malloc'd, may be NULL */
 	bool unchanged; /* the same code runs already: nothing was done */
+	bool refreshed; /* but debuggers are shown its new lines */
 };
 
 struct swap_request;
 struct swap_trial;
+
+/* A code that has failed on probation. The build goes; this stays. */
+struct swap_failure {
+	uint64_t code;
+	uint32_t number;
+	char *why;
+};
 
 /* In struct stage. [control] but where it says otherwise. */
 struct swap_stage {
@@ -290,9 +304,11 @@ struct swap_stage {
 	_Atomic uint32_t numbers;               /* [any] builds so far */
 	_Atomic uint32_t shown, cuts, reversed; /* [any] build in force; how often each */
 	_Atomic uint32_t stays; /* [any] builds that could not be unloaded when they should */
-	struct swap_request *pending;   /* waits for its turn */
-	struct swap_request *answering; /* has led to `cut` */
-	struct swap_report report;      /* of it */
+	struct swap_failure failures[SWAP_FAILURES]; /* [any] under the engine's lock */
+	uint32_t n_failures;                         /* [any] ever; under the lock, too */
+	struct swap_request *pending;                /* waits for its turn */
+	struct swap_request *answering;              /* has led to `cut` */
+	struct swap_report report;                   /* of it */
 	struct stage *next_active;
 };
 
@@ -372,7 +388,7 @@ void swap_answer(struct engine *e, struct swap_request *request, int result,
 
 /* swap-load.c. PC_OK; PC_WRONG: refused, with the cause; PC_ERROR: not there; PC_NOMEM. [any]
  * Tried before it is loaded, unless `trial` is NULL. */
-int swap_load(struct swap_offer *ret, const struct stage *s, const char *file,
+int swap_load(struct swap_offer *ret, struct stage *s, const char *file, unsigned how,
               struct swap_trial *trial, struct pc_error **err);
 /* What its author should know of a build that has come: what keeps it loaded, and what the one
  * before it did not have. " | " stands before each. [control] */
@@ -425,6 +441,11 @@ const struct build *swap_build_of(struct replica *r);
 void swap_kick(struct replica *r);
 void swap_drop(struct replica *r, struct dropped *dropped);
 void swap_cut_free(struct cut *cut);
+/* swap-failure.c. swap_failure_check: PC_OK; PC_WRONG: this code has failed, with the reason. [any] */
+void swap_failure_note(struct stage *s, const struct build *b, const char *why); /* [control] */
+int swap_failure_check(struct stage *s, uint64_t code, unsigned how, struct pc_error **err);
+void swap_failure_forget(struct stage *s, const struct build *b); /* it is trusted. [control] */
+void swap_failures_free(struct stage *s);                         /* after the end */
 /* swap-make.c, [control] */
 int swap_make_cuts(struct cut **ret, struct stage *s, struct build *to, unsigned how,
                    struct pc_error **err);

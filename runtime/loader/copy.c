@@ -260,9 +260,55 @@ static struct place *place_of(const char *path)
 	return NULL;
 }
 
+/* Where a file is that was refreshed while it was mapped; malloc'd, or NULL. */
+static char *mapped_name(const char *path)
+{
+	char *name;
+
+	if (asprintf(&name, "%.*s.mapped.so", (int)(strlen(path) - strlen(".so")), path) < 0)
+		return NULL;
+	return name;
+}
+
+/* The second name of `other` changes places with `path`. The next time nobody has `path` mapped. */
+static bool take_name(const char *path, const char *mapped, const char *other)
+{
+	char *fresh;
+	bool ok;
+
+	if (link(other, mapped) == 0) {
+		ok = renameat2(AT_FDCWD, mapped, AT_FDCWD, path, RENAME_EXCHANGE) == 0;
+		if (!ok)
+			unlink(mapped);
+		return ok;
+	}
+	if (errno != EEXIST || asprintf(&fresh, "%s.new", path) < 0)
+		return false;
+	ok = link(other, fresh) == 0;
+	if (ok && rename(fresh, path) < 0) {
+		ok = false;
+		unlink(fresh);
+	}
+	free(fresh);
+	return ok;
+}
+
+bool copy_refresh(const char *path, const char *other)
+{
+	char *mapped = mapped_name(path);
+	bool ok;
+
+	pthread_mutex_lock(&lock);
+	ok = mapped && owner == getpid() && place_of(path) && take_name(path, mapped, other);
+	pthread_mutex_unlock(&lock);
+	free(mapped);
+	return ok;
+}
+
 void copy_remove(char *path)
 {
 	struct place *p;
+	char *mapped;
 
 	if (!path)
 		return;
@@ -270,6 +316,10 @@ void copy_remove(char *path)
 	p = owner == getpid() ? place_of(path) : NULL;
 	if (p) {
 		unlink(path);
+		mapped = mapped_name(path);
+		if (mapped)
+			unlink(mapped);
+		free(mapped);
 		p->copies--;
 		leave_if_empty(p);
 	}

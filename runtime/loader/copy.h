@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,12 @@
  * each with its cause; PC_NOMEM. */
 int copy_make(char **ret_path, const char *stage, unsigned number, uint64_t code,
               const char *bytes, size_t size, const char *file, struct pc_error **err);
+
+/* Another copy, of the same code with other debug information, gets the name `path` as well; what had
+ * it, and is mapped, becomes STAGE.v0007.HASH.mapped.so. Both are names of a file at any moment: a
+ * debugger goes by the name that was loaded, a profiler by the file that is mapped, and to write
+ * into that one would change its build id under them. False: it can not be done here. */
+bool copy_refresh(const char *path, const char *other);
 
 /* The build is unloaded: removes the copy, and frees `path`. NULL is fine. */
 void copy_remove(char *path);

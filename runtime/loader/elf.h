@@ -21,5 +21,7 @@ int elf_check(const char *bytes, size_t size, const char *file, int incomplete,
  * files have one code when nothing that runs, or is read while it runs, differs: build id, debug
  * information and the table of sections are left out. */
 uint64_t elf_code(const char *bytes, size_t size);
+/* And which debug information: a hash of it; 0: it has none with lines. */
+uint64_t elf_lines(const char *bytes, size_t size);
 
 #endif

@@ -1,4 +1,4 @@
-/* loader/elf_code.c: which code does a plugin file hold?
+/* loader/elf_code.c: which code does a plugin file hold, and which debug information?
  *
  * A hash over the segments that are loaded. Left out is what differs between two builds of one
  * code: the build id (a note that is loaded, and depends on the debug information as well), and
@@ -106,4 +106,42 @@ uint64_t elf_code(const char *bytes, size_t size)
 		hash = hash_part(&image, p.p_offset, p.p_offset + p.p_filesz, &holes, hash);
 	}
 	return hash;
+}
+
+static const char *section_name(const char *bytes, const ElfW(Shdr) * names,
+                                const ElfW(Shdr) * section)
+{
+	uint64_t at = section->sh_name;
+
+	if (at >= names->sh_size ||
+	    !memchr(bytes + names->sh_offset + at, 0, names->sh_size - at))
+		return "";
+	return bytes + names->sh_offset + at;
+}
+
+uint64_t elf_lines(const char *bytes, size_t size)
+{
+	uint64_t hash = CACHE_HASH_INIT;
+	ElfW(Shdr) names, section;
+	ElfW(Ehdr) head;
+	bool lines = false;
+
+	memcpy(&head, bytes, sizeof(head));
+	/* elf_check() has seen that all sections lie inside the file, if there are any */
+	if (head.e_shstrndx >= head.e_shnum || head.e_shoff > size)
+		return 0;
+	memcpy(&names, bytes + head.e_shoff + head.e_shstrndx * sizeof(names), sizeof(names));
+	if (names.sh_type != SHT_STRTAB)
+		return 0;
+	for (unsigned i = 0; i < head.e_shnum; i++) {
+		const char *name;
+
+		memcpy(&section, bytes + head.e_shoff + i * sizeof(section), sizeof(section));
+		name = section_name(bytes, &names, &section);
+		if (section.sh_type == SHT_NOBITS || strncmp(name, ".debug_", 7) != 0)
+			continue;
+		lines |= strcmp(name, ".debug_line") == 0;
+		hash = cache_hash(hash, bytes + section.sh_offset, section.sh_size);
+	}
+	return lines ? hash : 0;
 }

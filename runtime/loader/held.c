@@ -165,6 +165,7 @@ static int load(struct loader_plugin **ret, const char *loaded, const char *file
 		return PC_NOMEM;
 	h->st = f->st;
 	h->plugin.code = elf_code(f->bytes, f->size);
+	h->plugin.lines = elf_lines(f->bytes, f->size);
 	r = lint_file(&h->plugin.lint, &h->found, f->bytes, f->size, file, err);
 	if (r == PC_OK)
 		r = open_object(h, err);
@@ -222,6 +223,7 @@ int held_open_copy(struct loader_plugin **ret, struct loader_copy *copy, struct 
 	if (!h)
 		return PC_NOMEM;
 	h->plugin.code = copy->code;
+	h->plugin.lines = copy->lines;
 	h->plugin.lint = copy->lint;
 	/* Without the lock: its constructors may take long. Nobody else opens this file. */
 	r = open_object(h, err);
@@ -288,4 +290,17 @@ enum loader_end loader_unload(struct loader_plugin *plugin, struct buf *why)
 	    left_behind(&h->before, plugin->image, plugin->lint.traits, why))
 		return LOADER_LEFT;
 	return give_back(h) ? release(h, why) : LOADER_GONE;
+}
+
+bool loader_refresh(struct loader_plugin *plugin, const struct loader_plugin *other)
+{
+	const struct held *h = (const struct held *)plugin;
+	const struct held *with = (const struct held *)other;
+
+	if (!h || !with || !h->copy || !with->copy || plugin->code != other->code ||
+	    other->lines == 0 || other->lines == plugin->lines ||
+	    !copy_refresh(h->copy, with->copy))
+		return false;
+	plugin->lines = other->lines;
+	return true;
 }

@@ -79,7 +79,8 @@ struct loader_plugin {
 	const char *loaded; /* what was dlopened: the compiled .so of a .c, or a private copy */
 	void *handle;
 	struct image image;
-	uint64_t code; /* which code it is: elf_code() */
+	uint64_t code;  /* which code it is: elf_code() */
+	uint64_t lines; /* and which debug information its file has; 0: none */
 	struct loader_lint lint;
 	unsigned refs;
 };
@@ -109,10 +110,10 @@ enum loader_end loader_unload(struct loader_plugin *plugin, struct buf *why);
  * and a private copy, named after the stage and the number of the build; then the loading.
  * [any] thread. Codes as above. */
 struct loader_copy {
-	char *file; /* what messages name */
-	char *path; /* of the copy */
-	uint64_t code;
-	struct arena arena; /* of the findings */
+	char *file;           /* what messages name */
+	char *path;           /* of the copy */
+	uint64_t code, lines; /* as of a plugin */
+	struct arena arena;   /* of the findings */
 	struct loader_lint lint;
 };
 int loader_copy_make(struct loader_copy *ret, const char *file, const char *stage,
@@ -123,6 +124,13 @@ int loader_copy_check(const struct loader_copy *copy, struct pc_error **err);
 int loader_copy_open(struct loader_plugin **ret, struct loader_copy *copy,
                      struct pc_error **err);
 void loader_copy_drop(struct loader_copy *copy); /* zeros are fine */
+
+/* `other` is a newer build of the same code, which nobody needs: only lines have moved. From now
+ * on whoever opens the file of `plugin` by its name, as a debugger does, finds the debug
+ * information of `other`. What is mapped stays untouched, and keeps a name as well (copy.h). False:
+ * nothing was done: not the same code, no other lines, not private copies, or the file system can
+ * not do it. Control thread. */
+bool loader_refresh(struct loader_plugin *plugin, const struct loader_plugin *other);
 
 /* For another process that tries such a copy: loads it as it lies there. */
 int loader_open_as(struct loader_plugin **ret, const char *path, const char *file,

@@ -43,6 +43,7 @@ int loader_copy_make(struct loader_copy *ret, const char *file, const char *stag
 		r = lint_file(&copy.lint, &copy.arena, f.bytes, f.size, file, err);
 	if (r == PC_OK) {
 		copy.code = elf_code(f.bytes, f.size);
+		copy.lines = elf_lines(f.bytes, f.size);
 		r = copy_make(&copy.path, stage, number, copy.code, f.bytes, f.size, file, err);
 	}
 	free(built);

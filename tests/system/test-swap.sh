@@ -109,7 +109,10 @@ for replicas in 1 4; do
 	swap ./bad.c
 	says "$replicas replicas, it fails with two of three emitted: undone" 4 'after two of three'
 	swap ./bad.c
-	says "$replicas replicas, the same bad build again: undone again" 4 'after two of three'
+	says "$replicas replicas, the same bad build again: refused, with its reason" 3 \
+		'it is the code of v[0-9]+, which failed on probation: after two of three \('
+	swap ./bad.c --retry
+	says "$replicas replicas, another try is asked for: undone again" 4 'after two of three'
 	stage '(void)"mended";' $untried >good.c
 	swap ./good.c
 	says "$replicas replicas, and a mended one" 0 'live at item'

@@ -285,8 +285,11 @@ static bool code_released(void *user, struct buf *why)
 
 struct swap_offer code_offer(struct code *code)
 {
-	return (struct swap_offer){
-		.desc = &code->desc, .file = "test", .release = code_released, .user = code};
+	return (struct swap_offer){.desc = &code->desc,
+	                           .file = "test",
+	                           .code = code->hash,
+	                           .release = code_released,
+	                           .user = code};
 }
 
 /* ----------------------------------------------------------------------------- the line --- */

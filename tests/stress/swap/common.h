@@ -28,6 +28,7 @@ struct code {
 	uint32_t fail_item;    /* the how-manieth that a replica handles on it fails; 0: none */
 	uint32_t fail_replica; /* which; UINT32_MAX: each */
 	bool fails_on;         /* and so do all after that */
+	uint64_t hash;         /* which code it is said to be; 0: nobody knows */
 	uint32_t handled[64];
 	_Atomic bool released;
 	struct code *next;

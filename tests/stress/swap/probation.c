@@ -168,6 +168,44 @@ static void in_a_row(void)
 	end(ok, MID, false, "bad v2, v3, v4 in a row, before any item: still v1");
 }
 
+/* A build is its code: the same again, under whatever number, would fail as well. */
+static struct code *hashed(uint32_t fails, uint64_t hash)
+{
+	struct code *c = failing(MID, fails, UINT32_MAX);
+
+	c->hash = hash;
+	return c;
+}
+
+static void same_again(void)
+{
+	bool ok;
+
+	line_make(&shapes[1]);
+	line_start(2);
+	line_flow(300);
+	ok = swap(hashed(2, 77), 0) == PC_ERROR;
+	ok = swap(hashed(2, 77), 0) == PC_WRONG && ok &&
+	     strstr(said, "it is the code of v2, which failed on probation: planned");
+	ok = swap(hashed(0, 78), 0) == PC_OK && ok;
+	ok = swap(hashed(0, 78), 0) == PC_OK && ok; /* runs already */
+	/* Long gone, and still known: more builds than are kept. */
+	for (uint64_t i = 0; i < SWAP_KEEP + 4; i++)
+		ok = swap(hashed(0, 100 + i), 0) == PC_OK && ok;
+	ok = swap(hashed(2, 77), 0) == PC_WRONG && ok;
+	ok = swap(hashed(2, 77), SWAP_RETRY) == PC_ERROR && ok;
+	ok = swap(hashed(0, 77), SWAP_RETRY) == PC_OK && ok; /* the reason is gone */
+	line_flow(4 * SWAP_PROBATION * 10);
+	ok = swap(hashed(0, 78), 0) == PC_OK && ok;
+	ok = swap(hashed(0, 77), 0) == PC_OK && ok; /* it is trusted since */
+	line->n_cuts[MID] = 0;
+	ok = line_end() == PC_OK && check_all_counts(MID) && ok;
+	report(ok && line->doubled == 0 && line->broken == 0,
+	       "the same code again is refused, with its reason; other code, and another try, "
+	       "are not");
+	line_free();
+}
+
 /* While a bad build is being tried, newer ones are asked for: the newest runs in the end. */
 static _Atomic int others;
 
@@ -405,6 +443,7 @@ int main(void)
 	}
 	afterwards();
 	in_a_row();
+	same_again();
 	coalesced();
 	pointers();
 	migrated(1);

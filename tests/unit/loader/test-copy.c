@@ -436,3 +436,70 @@ Test(copy, the_same_code_is_known_again)
 	scratch_build("drop.c", "text.so", "-Wl,--build-id");
 	cr_expect(code_of("./text.so") != code, "another text");
 }
+
+static bool same_file(const char *a, const char *b)
+{
+	char command[2 * PATH_MAX + 16];
+
+	snprintf(command, sizeof(command), "cmp -s '%s' '%s'", a, b);
+	return scratch_run(command) == 0;
+}
+
+static bool maps_have(const char *path)
+{
+	char command[PATH_MAX + 64];
+
+	snprintf(command, sizeof(command), "grep -q ' %s$' /proc/%ld/maps", path,
+	         (long)getpid());
+	return scratch_run(command) == 0;
+}
+
+static void move_lines(const char *to)
+{
+	cr_assert(scratch_run("sed -i '1i\\ ' drop.c") == 0);
+	scratch_build("drop.c", to, "-Wl,--build-id");
+}
+
+/* Only lines have moved: the name that was loaded leads to the new ones; what is mapped stays as it
+ * is, and has a name of its own, so that its build id is the file's for whoever goes by the map. */
+Test(copy, new_lines_of_the_same_code_are_shown)
+{
+	struct loader_plugin *plugin, *other;
+	char *mapped;
+
+	scratch_build("drop.c", "drop.so", "-Wl,--build-id");
+	plugin = open_copy("./drop.so", 2);
+	cr_assert(asprintf(&mapped, "%.*s.mapped.so", (int)strlen(plugin->loaded) - 3,
+	                   plugin->loaded) > 0);
+	cr_expect(maps_have(plugin->loaded));
+	for (unsigned i = 0; i < 3; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "lines%u.so", i);
+		move_lines(name);
+		other = open_copy(name, 3 + i);
+		cr_expect(loader_refresh(plugin, other));
+		cr_expect(!loader_refresh(plugin, other), "it has these already");
+		loader_close(other);
+		cr_expect(same_file(plugin->loaded, name), "the new lines");
+		cr_expect(same_file(mapped, "drop.so"), "what is mapped is untouched");
+		cr_expect(maps_have(mapped) && !maps_have(plugin->loaded));
+	}
+	cr_assert(scratch_run("strip -g -o stripped.so drop.so") == 0);
+	other = open_copy("./stripped.so", 7);
+	cr_expect(!loader_refresh(plugin, other), "no lines are no better ones");
+	loader_close(other);
+	cr_assert(scratch_run("sed -i 's/return PC_OK/return PC_END/' drop.c") == 0);
+	scratch_build("drop.c", "other.so", "");
+	other = open_copy("./other.so", 8);
+	cr_expect(!loader_refresh(plugin, other), "lines of another code");
+	loader_close(other);
+	other = scratch_open(NULL, "./drop.so");
+	cr_expect(!loader_refresh(other, plugin), "the developer's file is not ours to rename");
+	loader_close(other);
+	cr_expect(same_file(plugin->loaded, "lines2.so"));
+	loader_close(plugin);
+	if (!SCRATCH_KEEPS)
+		cr_expect(entries("run") == 0);
+	free(mapped);
+}
