@@ -33,6 +33,8 @@ cd "$work" || exit 1
 export XDG_CACHE_HOME="$work/.cache" XDG_RUNTIME_DIR="$work" LC_ALL=C.UTF-8
 # Graphs that run elsewhere on the machine are none of a test's.
 export PCRUN_CONTROL_DIR="$work/.control"
+# And what crashes is thrown away, too.
+export PCRUN_CRASH_DIR="$work/.crash"
 
 tap_count=0
 tap_failed=0

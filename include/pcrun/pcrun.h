@@ -194,6 +194,49 @@ PC_API bool pc_stage_died(const char *what, const char *file, unsigned line,
 PC_API size_t pc_crash_text(char *buffer, size_t room, int signal, const void *info,
                             const void *context);
 
+/** The item that the calling thread was at, for the same handlers: to be saved, so that whoever
+ * looks for the mistake can have it again (pc_graph_replay()). Async-signal-safe. */
+struct pc_crash_item {
+	const char *stage; /* all texts are the runtime's */
+	const char *port;  /* the input that it came in at */
+	const char *queue; /* where it was taken from */
+	const char
+		*file; /* that the build was swapped in from; NULL: the graph began with it */
+	unsigned build, replica;
+	uint64_t number; /* of the items of that input, from 1 */
+	/* Perhaps of memory that is damaged or gone: to be given to write(2), which then fails with
+	 * EFAULT, and not to be read. NULL and SIZE_MAX: not even these two can be read. */
+	const void *data;
+	size_t size; /* bytes */
+};
+
+/** @size  sizeof the caller's struct.
+ * @return false: the thread was at no item (open(), produce(), a thread of a library's). [any]
+ *         Since 1.0. */
+PC_API bool pc_crash_item(struct pc_crash_item *ret_item, size_t size);
+
+/** What a stage emits to an item that is done again. On a thread of the runtime's, one at a time for
+ * each output; `data` is lent for the call. */
+typedef void pc_replay_fn(void *user, const char *port, const void *data, size_t data_size);
+
+/** One item for one stage. */
+struct pc_replay {
+	size_t size;
+	const char *stage, *port; /* names in the graph, and of the stage's input */
+	const void *data;         /* what the item holds; to live as long as the graph */
+	size_t data_size;         /* bytes */
+	pc_replay_fn *output;     /* NULL: what is emitted is dropped */
+	void *user;
+};
+
+/** Leave of a loaded graph, before its start, that stage alone, with its parameters and the shared
+ * state: one replica on a fresh state, open(), the item, finish(), close(). When it fails, the
+ * graph fails. Other inputs of the stage end empty, after the item is done.
+ * @return PC_OK; PC_INVALID: no such stage or input, or the graph was started before: which of
+ *         them is in the error; PC_NOMEM: the graph is only good for being freed. Since 1.0. */
+PC_API int pc_graph_replay(struct pc_graph *graph, const struct pc_replay *replay,
+                           struct pc_error **ret_err);
+
 /* ---------------------------------------------------------------------------- reporting --- */
 
 /** A row of the ledger: what became of the items put into one queue.

@@ -29,6 +29,7 @@ const struct option option_table[] = {
          "begin with a fresh state; what the old one holds is lost"},
 	{0, "retry", NULL, OPTION_RETRY, "try code that has failed before once more"},
 	{0, "back", NULL, OPTION_BACK, "return to the build before this one"},
+	{0, "gdb", NULL, OPTION_GDB, "under gdb, which stops where it crashes"},
 	{'w', "write", NULL, OPTION_WRITE, "change the files instead of printing the result"},
 	{0, "check", NULL, OPTION_CHECK, "only say which files would change (status 1: some)"},
 	{0, "json", NULL, OPTION_JSON, "print for programs, as JSON"},
@@ -182,6 +183,9 @@ static bool take_option(struct reader *r, const struct option *o, const char *sh
 		break;
 	case OPTION_BACK:
 		a->back = true;
+		break;
+	case OPTION_GDB:
+		a->gdb = true;
 		break;
 	case OPTION_HELP:
 		a->help = true;

@@ -36,7 +36,7 @@ struct args {
 	size_t n_dirs;
 	unsigned verbose; /* how often */
 	bool quiet, json, write, check, help, version;
-	bool watch, dry_run, reset_state, retry, back;
+	bool watch, dry_run, reset_state, retry, back, gdb;
 	const char *graph; /* of --graph; NULL: not given */
 	unsigned workers;  /* 0: not given */
 	int64_t drain_ns;  /* 0: not given */
@@ -62,7 +62,8 @@ enum option_bit {
 	OPTION_DRY_RUN = 1 << 14,
 	OPTION_RESET_STATE = 1 << 15,
 	OPTION_BACK = 1 << 16,
-	OPTION_RETRY = 1 << 17
+	OPTION_RETRY = 1 << 17,
+	OPTION_GDB = 1 << 18
 };
 
 struct option {
@@ -97,6 +98,7 @@ int check_command(const struct args *args);
 int fmt_command(const struct args *args);
 int inspect_command(const struct args *args);
 int list_command(const struct args *args);
+int replay_command(const struct args *args);
 int help_command(const struct args *args);
 
 /* control-client.c: they ask a graph that runs, and return enum control_status. */

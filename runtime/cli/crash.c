@@ -3,7 +3,7 @@
  * The handler runs on the thread that crashed, on its alternate stack, with everything perhaps
  * broken: it calls what is async-signal-safe alone. First the report (one write), then the frames
  * that led there: the unwinder is not promised to be safe, so it comes last, and if it crashes or
- * hangs nothing is lost. Whatever hangs, LIMIT_S later the process is ended all the same. Other
+ * hangs nothing is lost. Before them the item is saved (crash-item.c). Whatever hangs, LIMIT_S later the process is ended all the same. Other
  * threads that crash meanwhile wait for the first one's end.
  *
  * The disposition is the default one again before the handler returns: the faulting instruction
@@ -12,6 +12,7 @@
 #include "cli/crash.h"
 
 #include "cli/cli.h"
+#include "cli/crash-item.h"
 #include "cli/say.h"
 
 #include <execinfo.h>
@@ -105,6 +106,7 @@ static void on_crash(int number, siginfo_t *info, void *context)
 	atomic_store_explicit(&reported, number, memory_order_relaxed); /* as above */
 	set_limit();
 	report(number, info, context);
+	crash_item_save();
 	report_frames();
 	/* A fault comes again by itself; what was sent has to be sent again. */
 	if (info->si_code > 0 && number != SIGABRT && number != SIGTRAP)

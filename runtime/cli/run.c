@@ -3,6 +3,7 @@
  * The signals that pcrun handles are blocked before the first thread exists, so that all threads
  * inherit that. */
 #include "cli/cli.h"
+#include "cli/crash-item.h"
 #include "cli/ledger.h"
 #include "cli/say.h"
 #include "cli/session.h"
@@ -125,6 +126,7 @@ static int start_and_wait(struct session *run)
 
 	if (!session_init(run))
 		return STATUS_FAILED;
+	crash_item_prepare(args);
 	if (pc_graph_start(run->graph, &options, &err) != PC_OK) {
 		say_error(err);
 		pc_error_free(err);

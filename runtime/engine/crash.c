@@ -12,6 +12,7 @@
 #include "engine/engine.h"
 
 #include "base/symbol.h"
+#include "loader/peek.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -227,6 +228,37 @@ PC_API size_t pc_crash_text(char *buffer, size_t room, int signal, const void *i
 	if (m.pc)
 		add_code(&t, m.pc);
 	return t.n;
+}
+
+/* -------------------------------------------------------------------------- the item --- */
+
+PC_API bool pc_crash_item(struct pc_crash_item *ret_item, size_t size)
+{
+	const struct guard *g = guard_current();
+	struct pc_crash_item found = {0};
+	const struct replica *r;
+	struct pc_item pub = {NULL, SIZE_MAX};
+	struct item *item;
+
+	if (!g || !g->input)
+		return false;
+	r = g->replica;
+	item = r->current;
+	if (!item)
+		return false;
+	/* The heap may be broken. */
+	peek(&item->pub, &pub, sizeof(pub));
+	found.stage = r->pub.name;
+	found.port = r->stage->desc->inputs[g->input - r->inputs].name;
+	found.queue = g->input->place->plan->name;
+	found.file = g->build->file;
+	found.build = g->build->number;
+	found.replica = r->pub.replica;
+	found.number = input_item_number(g->input) + r->batch_done;
+	found.data = pub.data;
+	found.size = pub.size;
+	memcpy(ret_item, &found, size < sizeof(found) ? size : sizeof(found));
+	return true;
 }
 
 /* ------------------------------------------------------------------ the stack for handlers --- */
