@@ -108,7 +108,8 @@ static void show(const struct diag_list *list, const struct diag *d, struct buf 
 		utf8_show(out, name, strlen(name));
 		buf_addf(out, ":%u:%u: ", line, column);
 	}
-	buf_addf(out, "%s: ", severities[d->severity]);
+	if (d->severity != DIAG_QUOTE)
+		buf_addf(out, "%s: ", severities[d->severity]);
 	utf8_show(out, d->message, strlen(d->message));
 	buf_addc(out, '\n');
 	if (placed) {

@@ -141,20 +141,36 @@ struct diag *diag_warning(struct diag_list *list, struct diag_span span, const c
 	return add(list, d);
 }
 
-void diag_note(struct diag_list *list, struct diag *to, struct diag_span span,
-               const char *format, ...)
+static void hang(struct diag *to, struct diag *d)
 {
-	struct diag **at, *d;
-	va_list ap;
+	struct diag **at;
 
-	va_start(ap, format);
-	d = make(list, DIAG_NOTE, span, format, ap);
-	va_end(ap);
 	if (!d || to == &lost)
 		return;
 	for (at = &to->notes; *at; at = &(*at)->next)
 		;
 	*at = d;
+}
+
+void diag_note(struct diag_list *list, struct diag *to, struct diag_span span,
+               const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	hang(to, make(list, DIAG_NOTE, span, format, ap));
+	va_end(ap);
+}
+
+void diag_quote(struct diag_list *list, struct diag *to, const char *line, size_t size)
+{
+	struct diag *d = arena_alloc(&list->arena, sizeof(*d));
+
+	if (!d)
+		return;
+	*d = (struct diag){.severity = DIAG_QUOTE,
+	                   .message = arena_text(&list->arena, line, size)};
+	hang(to, d->message ? d : NULL);
 }
 
 void diag_hint(struct diag_list *list, struct diag *to, const char *format, ...)

@@ -19,7 +19,12 @@
 #include <stdarg.h>
 #include <stdint.h>
 
-enum diag_severity { DIAG_ERROR, DIAG_WARNING, DIAG_NOTE };
+enum diag_severity {
+	DIAG_ERROR,
+	DIAG_WARNING,
+	DIAG_NOTE,
+	DIAG_QUOTE /* among notes: a line of somebody else's, a compiler's say, as it is */
+};
 
 /* Bytes [begin, end) of a source; source 0 means "no place". */
 struct diag_span {
@@ -66,6 +71,8 @@ diag_warning(struct diag_list *list, struct diag_span span, const char *format, 
 __attribute__((format(printf, 4, 5))) void diag_note(struct diag_list *list, struct diag *to,
                                                      struct diag_span span, const char *format,
                                                      ...);
+/* A line that stands below `to` as it is. */
+void diag_quote(struct diag_list *list, struct diag *to, const char *line, size_t size);
 __attribute__((format(printf, 3, 4))) void diag_hint(struct diag_list *list, struct diag *to,
                                                      const char *format, ...);
 /* 1-based line and column (column counts characters of UTF-8, a tab as one); 0, 0: no place. */

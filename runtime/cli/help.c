@@ -26,19 +26,18 @@ const struct command command_table[] = {
                  "second stops at once. SIGQUIT prints what everyone is waiting for. SIGHUP "
                  "reads\n"
                  "the graph file again and applies what differs.\n\n"
-                 "With --watch, stages whose files change are replaced while the graph runs, "
-                 "and\n"
-                 "the graph file is applied when it changes; a .c is compiled. Nothing is "
-                 "lost, "
-                 "and\n"
-                 "what is wrong changes nothing but is told. pcrun swap, reload and status ask "
-                 "a\n"
-                 "running graph, with or without --watch.\n\n"
-                 "-v prints the ledger at the end: what became of the items of every queue.\n"
-                 "--json prints it as one line of JSON, and what happens to stages meanwhile "
-                 "as one\n"
-                 "line each. Both go to standard error, since\n"
-                 "standard output belongs to the graph.\n\n"
+                 "With --watch, stages whose files change are replaced while the graph runs, a "
+                 ".c\n"
+                 "is compiled, and the graph file is applied when it changes. Nothing is "
+                 "lost,\n"
+                 "and what is wrong changes nothing but is told. pcrun swap, reload and "
+                 "status\n"
+                 "ask a running graph, with or without --watch.\n\n"
+                 "-v prints the ledger at the end: what became of the items of every queue. "
+                 "With\n"
+                 "--json all that pcrun says is a line of JSON each, the ledger being the "
+                 "last.\n"
+                 "Both go to standard error, since standard output belongs to the graph.\n\n"
                  "Exit status: 0 it ended well, 1 a stage failed or the ledger does not "
                  "balance,\n"
                  "2 usage, 3 the graph can not make progress, 78 the graph file is wrong,\n"
@@ -125,7 +124,11 @@ const struct command command_table[] = {
          .text = "What did not change is not touched; a wrong file changes nothing. Prints a "
                  "line\n"
                  "per change. Without FILE, the one that the graph was started with.\n\n"
-                 "Exit status: as of swap.\n"},
+                 "Exit status: 0 it is applied, 1 the graph ended, 2 usage, no such graph, or "
+                 "a\n"
+                 "file that can't be read, 3 refused, 4 a stage's new build failed, and the "
+                 "old\n"
+                 "one runs again.\n"},
 	{.name = "status",
          .run = status_command,
          .options = OPTION_GRAPH | OPTION_JSON | OPTION_VERBOSE,
@@ -151,9 +154,9 @@ const struct command command_table[] = {
          .most_files = 0,
          .usage = "stop [--graph=GRAPH] [--json]",
          .summary = "tell a running graph to end",
-         .text = "As SIGTERM does: producers stop, and what is under way is finished. A second "
-                 "time,\n"
-                 "it ends at once.\n\n"
+         .text = "As SIGTERM does: producers stop, and what is under way is finished. A "
+                 "second\n"
+                 "time, it ends at once.\n\n"
                  "Exit status: 0 it is told, 2 no such graph.\n"},
 	{.name = "ps",
          .run = ps_command,
@@ -244,11 +247,9 @@ int help_print(const struct command *command)
 		printf("  %-18s %s\n", c->name, c->summary);
 	putchar('\n');
 	print_options(command_table[0].options | OPTION_HELP | OPTION_VERSION);
-	puts("\n`pcrun help COMMAND` tells more of one. See also pcrun(1), pcrun-graph(5) for "
-	     "the\n"
-	     "language, pcrun-stage(7) for writing a stage and pcrun-control(7) for graphs "
-	     "that "
-	     "run.");
+	puts("\n`pcrun help COMMAND` tells more of one. See also pcrun(1), pcrun-graph(5) for\n"
+	     "the language, pcrun-stage(7) for writing a stage and pcrun-control(7) for\n"
+	     "graphs that run.");
 	return STATUS_OK;
 }
 

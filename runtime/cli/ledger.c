@@ -205,8 +205,12 @@ void ledger_json(struct pc_graph *graph, int status)
 	if (!say_text_open(&text))
 		return;
 	fprintf(text.stream, "{\"status\":%d", status);
-	json_queues(graph, text.stream);
-	json_stages(graph, text.stream, false);
+	if (graph) {
+		json_queues(graph, text.stream);
+		json_stages(graph, text.stream, false);
+	} else {
+		fputs(",\"queues\":[],\"stages\":[]", text.stream);
+	}
 	fputs("}\n", text.stream);
 	say_text_close(&text);
 }

@@ -75,7 +75,7 @@ void progress_init(struct progress *p, struct pc_graph *graph, bool off)
 	memset(p, 0, sizeof(*p));
 	p->graph = graph;
 	look(graph, &ends);
-	p->on = !off && isatty(STDERR_FILENO) && !(ends.prints && isatty(STDOUT_FILENO));
+	p->on = !off && say_can_move() && !(ends.prints && isatty(STDOUT_FILENO));
 	p->begin_ns = p->last_ns = now_ns();
 }
 
@@ -147,7 +147,7 @@ static void draw(struct progress *p, int64_t now)
 	snprintf(line, sizeof(line), "%.0f s | %s %s | %s %s%s%s",
 	         (double)(now - p->begin_ns) / 1e9, ends.source, in, ends.sink, out, queue,
 	         left);
-	/* A line that wraps can't be cleared. */
+	/* A line that wraps would stand in two rows. */
 	if (strlen(line) >= columns())
 		line[columns() - 1] = '\0';
 	say_status(line);

@@ -12,8 +12,8 @@ struct progress {
 	double in_s, out_s;         /* smoothed rates */
 };
 
-/* Off when told so, when standard error is no terminal, or when a stage writes to the same
- * terminal. */
+/* Off when told so, when standard error is no terminal, or a dumb one, or when a stage writes to
+ * the same terminal. */
 void progress_init(struct progress *p, struct pc_graph *graph, bool off);
 /* Shows the line when it is time; returns the milliseconds until then, -1: never. */
 int progress_show(struct progress *p);

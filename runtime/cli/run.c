@@ -137,10 +137,8 @@ static int start_and_wait(struct session *run)
 		pc_graph_stop(run->graph, PC_STOP_NOW);
 	status = finish(run);
 	session_fini(run);
-	if (args->verbose)
+	if (args->verbose && !args->json)
 		ledger_print(run->graph);
-	if (args->json)
-		ledger_json(run->graph, status);
 	return status;
 }
 
@@ -149,6 +147,8 @@ int run_command(const struct args *args)
 	struct session run = {.args = args, .signal_fd = -1};
 	int status, signalled;
 
+	if (args->json)
+		say_objects();
 	/* A reader that goes away is an error of the write, which the stage handles. */
 	signal(SIGPIPE, SIG_IGN);
 	status = load(&run);
@@ -157,6 +157,8 @@ int run_command(const struct args *args)
 		status = STATUS_SIGNAL + signalled;
 	else if (status == STATUS_OK)
 		status = start_and_wait(&run);
+	if (args->json)
+		ledger_json(run.graph, status);
 	if (run.abandoned) {
 		/* A compiler hangs, say: its thread can neither be ended nor be left behind. */
 		_exit(say_fini(status));

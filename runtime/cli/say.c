@@ -6,18 +6,20 @@
 #include "cli/say.h"
 
 #include "cli/cli.h"
+#include "cli/event.h"
 
 #include <pcrun/stage.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static bool colours;
+static bool colours, moves, objects;
 static atomic_bool lost; /* something for standard error could not be written */
 
 #define RED    "\033[1;31m"
@@ -37,12 +39,29 @@ void say_init(void)
 		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
 		    open("/dev/null", modes[fd]) < 0)
 			_exit(STATUS_FAILED);
-	colours = isatty(2) && !(no && *no) && term && strcmp(term, "dumb") != 0;
+	moves = isatty(2) && term && *term && strcmp(term, "dumb") != 0;
+	colours = moves && !(no && *no);
 }
 
-static atomic_bool status_shown; /* the cursor stands behind a status line */
+void say_objects(void)
+{
+	objects = true;
+	colours = false;
+}
 
-#define CLEAR "\r\033[K"
+bool say_can_move(void)
+{
+	return moves;
+}
+
+static atomic_bool status_shown; /* below the cursor */
+
+/* The status stands in the row below the cursor: so a stage that writes to the terminal by itself
+ * begins its line where it should, and a terminal that wraps the status anew, because it became
+ * narrower, has it where all of it is cleared. */
+#define CLEAR "\033[J"               /* from the cursor on */
+#define BELOW "\033D\033[A\0337\r\n" /* makes sure that there is a row, and goes there */
+#define HOME  "\0338"                /* back to where the cursor was */
 
 static void write_bytes(const char *bytes, size_t size)
 {
@@ -72,7 +91,8 @@ void say_bytes(const char *bytes, size_t size)
 void say_status(const char *line)
 {
 	char text[512];
-	int n = snprintf(text, sizeof(text), CLEAR "%s", line ? line : "");
+	int n = line ? snprintf(text, sizeof(text), CLEAR BELOW "%.400s" HOME, line)
+	             : snprintf(text, sizeof(text), CLEAR);
 
 	/* relaxed, both: see say_bytes() */
 	if (!line && !atomic_load_explicit(&status_shown, memory_order_relaxed))
@@ -108,6 +128,38 @@ void say_text_close(struct say_text *text)
 	free(text->bytes);
 }
 
+/* A message as an object; `level` and `stage` may be NULL. */
+static void say_object(const char *level, const char *stage, const char *message)
+{
+	int64_t now = event_now_ns();
+	size_t n = strlen(message);
+	struct say_text text;
+	char *line;
+
+	while (n > 0 && message[n - 1] == '\n')
+		n--;
+	line = strndup(message, n);
+	if (!line || !say_text_open(&text)) {
+		free(line);
+		return;
+	}
+	fprintf(text.stream, "{\"event\":\"message\",\"time\":%" PRId64 ".%06d", now / PC_SEC,
+	        (int)(now % PC_SEC / 1000));
+	if (level) {
+		fputs(",\"level\":", text.stream);
+		say_json(text.stream, level);
+	}
+	if (stage) {
+		fputs(",\"stage\":", text.stream);
+		say_json(text.stream, stage);
+	}
+	fputs(",\"text\":", text.stream);
+	say_json(text.stream, line);
+	fputs("}\n", text.stream);
+	say_text_close(&text);
+	free(line);
+}
+
 void say(const char *format, ...)
 {
 	struct say_text text;
@@ -115,12 +167,19 @@ void say(const char *format, ...)
 
 	if (!say_text_open(&text))
 		return;
-	fputs("pcrun: ", text.stream);
+	if (!objects)
+		fputs("pcrun: ", text.stream);
 	va_start(ap, format);
 	vfprintf(text.stream, format, ap);
 	va_end(ap);
 	fputc('\n', text.stream);
-	say_text_close(&text);
+	if (!objects) {
+		say_text_close(&text);
+		return;
+	}
+	if (say_text_end(&text))
+		say_object(NULL, NULL, text.bytes);
+	free(text.bytes);
 }
 
 /* One line of rendered diagnostics with its severity, or its caret, in colour. */
@@ -169,6 +228,10 @@ void say_lines(const char *lines)
 {
 	struct say_text text;
 
+	if (objects) {
+		say_object(NULL, NULL, lines);
+		return;
+	}
 	if (!colours) {
 		say_bytes(lines, strlen(lines));
 		return;
@@ -202,6 +265,11 @@ void say_error(const struct pc_error *err)
 
 	if (*text == '\0')
 		text = "failed, and no reason is known\n";
+	if (objects) {
+		/* Of a graph that is right there are warnings alone. */
+		say_object(pc_error_code(err) == PC_OK ? "warning" : "error", NULL, text);
+		return;
+	}
 	if (say_is_diagnostic(text)) {
 		say_lines(text);
 		return;
@@ -217,6 +285,13 @@ void say_log(void *user, int level, const char *stage, const char *line)
 	struct say_text text;
 
 	(void)user;
+	if (objects) {
+		say_object(level >= PC_WARN   ? "warning"
+		           : level >= PC_INFO ? "info"
+		                              : "debug",
+		           stage, line);
+		return;
+	}
 	if (!say_text_open(&text))
 		return;
 	fputs("pcrun: ", text.stream);

@@ -11,6 +11,12 @@
  * colours are on when standard error is a terminal that can, and NO_COLOR is not set. */
 void say_init(void);
 
+/* From here on messages are objects for programs, a line each: {"event":"message",…}. Main thread,
+ * before there are others. */
+void say_objects(void);
+/* Standard error is a terminal on which the cursor can be moved. */
+bool say_can_move(void);
+
 /* "pcrun: TEXT" and a newline to standard error, in one write. */
 __attribute__((format(printf, 1, 2))) void say(const char *format, ...);
 /* Ready lines, as they are. */
@@ -30,8 +36,9 @@ void say_log(void *user, int level, const char *stage, const char *text);
 /* Ready bytes, from a signal handler too: the status line is cleared first. */
 void say_bytes(const char *bytes, size_t size);
 
-/* A line that stays the last on the terminal until it is replaced, or NULL: gone. Whatever else is
- * said clears it first; the next call brings it back. Main thread. */
+/* A line that stays below all others on the terminal until it is replaced, or NULL: gone. It must be
+ * narrower than the terminal. Whatever else is said clears it first; the next call brings it back.
+ * Main thread, where say_can_move(). */
 void say_status(const char *line);
 
 /* A stream into memory, for text that is to leave in one write; NULL: no memory (said). */

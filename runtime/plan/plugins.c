@@ -58,17 +58,19 @@ static bool is_on_path(struct make *m, struct lang_name name)
 	return false;
 }
 
-/* The causes behind the loader's first line, one a note. */
+/* The causes behind the loader's first line, one a note; what a compiler has said, as it is. */
 static void add_causes(struct make *m, struct diag *e, const struct pc_error *err)
 {
-	static const char because[] = "because: ";
+	static const char because[] = "  because: ";
 	const char *line = strchr(pc_error_text(err), '\n'), *end;
 
 	for (; line && line[0] && line[1]; line = end) {
-		line += 1 + strspn(line + 1, " ");
-		if (strncmp(line, because, strlen(because)) == 0)
-			line += strlen(because);
-		end = strchrnul(line, '\n');
+		end = strchrnul(++line, '\n');
+		if (strncmp(line, because, strlen(because)) != 0) {
+			diag_quote(m->diags, e, line, (size_t)(end - line));
+			continue;
+		}
+		line += strlen(because);
 		diag_note(m->diags, e, (struct diag_span){0}, "%.*s", (int)(end - line), line);
 	}
 }

@@ -104,8 +104,10 @@ Test(copy, no_name_is_given_twice)
 		seen[i] = strdup(copies[i].path);
 		for (int k = 0; k < i; k++)
 			cr_expect(strcmp(seen[k], seen[i]) != 0, "%s", seen[i]);
-		if (i % 2)
+		if (i % 2) {
 			loader_copy_drop(&copies[i]);
+			cr_expect(access(seen[i], F_OK) != 0, "it goes before the others");
+		}
 	}
 	cr_expect(strstr(seen[5], "/___dr_op.v0003."), "%s", seen[5]);
 	for (int i = 0; i < 6; i++) {
@@ -197,7 +199,9 @@ static bool mount_on(const char *dir, const char *options, unsigned long flags)
 Test(copy, full_and_noexec_places_are_named)
 {
 	struct pc_error *err = NULL;
-	struct loader_copy copy;
+	struct loader_copy copy, many[64];
+	unsigned n;
+	char *dir;
 
 	if (unshare(CLONE_NEWNS) < 0 ||
 	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
@@ -213,6 +217,19 @@ Test(copy, full_and_noexec_places_are_named)
 	cr_expect(entries("/mnt/run") == 0 && entries("/mnt/tmp") == 0,
 	          "what did not do is removed");
 	loader_copy_drop(&copy);
+
+	/* Where some are, the half of one that has no room is removed as well. */
+	cr_assert(mount_on("/tmp", "size=64k,mode=700", 0));
+	for (n = 0; n < 64; n++)
+		if (loader_copy_make(&many[n], "./drop.so", "drop", 10 + n, NULL) != PC_OK)
+			break;
+	cr_expect(n > 0 && n < 64);
+	dir = own_dir("/tmp", getpid());
+	cr_expect(entries(dir) == n, "%u of %u", entries(dir), n);
+	free(dir);
+	while (n > 0)
+		loader_copy_drop(&many[--n]);
+	cr_assert(umount("/tmp") == 0);
 
 	cr_assert(mount_on("/tmp", "size=4k,mode=700", 0));
 	cr_expect(loader_copy_make(&copy, "./drop.so", "drop", 2, &err) == PC_ERROR);
