@@ -146,13 +146,14 @@ enum side { SIDE_TAKE = 0, SIDE_PUT = 1 };
 /* Those who wait: for items, or for room. */
 struct queue_side {
 	alignas(QUEUE_LINE) _Atomic uint32_t event; /* futex; any waker */
-	_Atomic uint32_t pending;             /* a thread was woken and has not looked yet */
-	_Atomic uint32_t serving;             /* SERVE_HELD, SERVE_WORK */
-	_Atomic uint32_t spin;                /* polls that seem worth it before parking */
+	_Atomic uint32_t pending;   /* a thread was woken and has not looked yet */
+	_Atomic uint32_t serving;   /* SERVE_HELD, SERVE_WORK */
+	_Atomic uint32_t less_spin; /* so many polls fewer than SPIN_MAX before parking */
 	_Atomic(struct queue_waiter *) inbox; /* tasks that have just come */
 	struct queue_waiter *first;           /* who holds `serving` */
 	struct queue_waiter *last;            /* likewise */
 	_Atomic uint64_t waits;               /* calls that waited */
+	_Atomic uint32_t woken_ns;            /* when the last wake-up was, of 4 s */
 };
 
 struct pc_queue {
@@ -164,11 +165,13 @@ struct pc_queue {
 	_Atomic uint64_t high_check; /* depth from which a put looks at head for high_water */
 	_Atomic uint64_t retired;    /* bytes waiting for a grace period | QUEUE_ALIVE */
 	_Atomic uint64_t live;       /* bytes of segments between head and tail */
-	_Atomic uint64_t no_linger;  /* so many looks at a nearly full queue do not linger */
+	/* Where the next put will probably write; only ever asked for, never followed. */
+	_Atomic(queue_slot *) tail_slot;
 
 	/* takers */
 	alignas(QUEUE_LINE) _Atomic uint64_t head;
 	_Atomic(struct segment *) head_segment;
+	_Atomic uint64_t no_linger_take; /* so many takes of many do not linger */
 
 	/* all, written rarely */
 	alignas(QUEUE_LINE) _Atomic uint32_t capacity; /* queue_capacity() */
@@ -190,7 +193,8 @@ struct pc_queue {
 	_Atomic uint64_t poisoned; /* positions that will never hold items … */
 	_Atomic uint64_t skipped;  /* … and those of them that head has passed */
 	_Atomic uint32_t joiners;
-	_Atomic uint32_t join_event; /* futex */
+	_Atomic uint32_t join_event;    /* futex */
+	_Atomic uint64_t no_linger_put; /* so many looks at a nearly full queue do not linger */
 
 	struct segment first; /* no slots: memory is spent on the first put */
 };
@@ -214,9 +218,12 @@ void put_seal(struct pc_queue *queue);
 /* room.c: a look at head: how many of the `wanted` places behind `position` are free? */
 uint64_t room_look(struct pc_queue *queue, uint64_t position, uint64_t wanted);
 
+/* May a take of many that finds few items linger (linger.h)? LINGERED is take.c's own. */
+enum patience { HASTY, PATIENT, LINGERED };
+
 /* take.c: PC_OK, PC_EMPTY, PC_CLOSED. */
 int take_some(struct pc_queue *queue, void **items, size_t max, size_t *ret_taken,
-              unsigned *ret_version);
+              unsigned *ret_version, enum patience patience);
 bool take_ready(struct pc_queue *queue);     /* a take would not say PC_EMPTY */
 bool take_skip(struct pc_queue *queue);      /* head stood on a poisoned batch: stepped over */
 bool take_is_closed(struct pc_queue *queue); /* head stands on the seal */

@@ -56,7 +56,7 @@ void pc_queue_destroy(struct pc_queue *queue)
 
 	if (!queue)
 		return;
-	while (take_some(queue, &item, 1, &n, &version) == PC_OK)
+	while (take_some(queue, &item, 1, &n, &version, HASTY) == PC_OK)
 		drop(queue, item);
 	/* relaxed: nobody else is left, the caller says */
 	segment = atomic_load_explicit(&queue->head_segment, memory_order_relaxed);
@@ -96,7 +96,7 @@ static int no_room(struct pc_queue *queue, int64_t timeout_ns, int64_t *deadline
 	if (queue->full == PC_FULL_DROP_OLD &&
 	    /* relaxed: dropping would make room, but no memory; either answer is right */
 	    !atomic_load_explicit(&queue->starved, memory_order_relaxed)) {
-		if (take_some(queue, &oldest, 1, &n, &version) == PC_OK) {
+		if (take_some(queue, &oldest, 1, &n, &version, HASTY) == PC_OK) {
 			atomic_fetch_add_explicit(&queue->dropped_old, 1, /* J1 */
 			                          memory_order_seq_cst);
 			account_changed(queue);
@@ -188,7 +188,8 @@ int queue_take_slowly(struct pc_queue *queue, void **items, size_t max, size_t *
 		rc = wait_once(queue, SIDE_TAKE, timeout_ns, &deadline_ns);
 		if (rc != PC_OK)
 			return rc;
-		rc = queue_took(queue, take_some(queue, items, max, ret_taken, &version));
+		rc = queue_took(queue,
+		                take_some(queue, items, max, ret_taken, &version, PATIENT));
 	} while (rc == PC_EMPTY);
 	return rc;
 }
@@ -202,7 +203,7 @@ int pc_queue_take_batch(struct pc_queue *queue, void **items, size_t max, size_t
 	*ret_taken = 0;
 	if (max == 0)
 		return PC_INVALID;
-	rc = queue_took(queue, take_some(queue, items, max, ret_taken, &version));
+	rc = queue_took(queue, take_some(queue, items, max, ret_taken, &version, PATIENT));
 	if (UNLIKELY(rc == PC_EMPTY))
 		rc = queue_take_slowly(queue, items, max, ret_taken, timeout_ns);
 	return rc;
@@ -211,7 +212,7 @@ int pc_queue_take_batch(struct pc_queue *queue, void **items, size_t max, size_t
 int queue_take_batch_version(struct pc_queue *queue, void **items, size_t max,
                              size_t *ret_taken, unsigned *ret_version)
 {
-	return queue_took(queue, take_some(queue, items, max, ret_taken, ret_version));
+	return queue_took(queue, take_some(queue, items, max, ret_taken, ret_version, HASTY));
 }
 
 uint64_t queue_flip_version(struct pc_queue *queue, unsigned *ret_new_version)

@@ -4,21 +4,14 @@
  * them a cache miss, and us one. So what is seen is good for all puts below `limit`, and a look
  * that finds the queue nearly full lingers.
  *
- * Lingering. A putter that is a little faster than the takers keeps the queue nearly full. Then
- * each look finds one or two places, every put looks, and the line goes to and fro with every
- * item (research/queues.md, section 3: 6 M items a second instead of 43). So a look that finds
- * fewer than NEAR places waits LINGER_PAUSES once (1.7 us here, during which the takers have the
- * line for themselves) and looks again. The item loses nothing by that: it comes to stand behind
- * nearly all that the queue holds. Where the second look finds less than WORTH_IT places more, the
- * takers are slow, or not on a core: then the next SKIPS looks do not linger. A full queue is
- * never lingered at: that answer is exact and immediate.
+ * Lingering (linger.h). A putter that is a little faster than the takers keeps the queue nearly full;
+ * each look would find one or two places. A full queue is never lingered at: that answer is exact and
+ * immediate.
  */
-#include "queue/layout.h"
+#include "queue/linger.h"
 
-#define NEAR          32
-#define LINGER_PAUSES 128
-#define WORTH_IT      16
-#define SKIPS         64
+#define NEAR     32
+#define WORTH_IT 16
 
 static uint64_t head_now(struct pc_queue *queue)
 {
@@ -26,23 +19,15 @@ static uint64_t head_now(struct pc_queue *queue)
 }
 
 /* The head after a while, if that seems worth it. */
-static uint64_t linger(struct pc_queue *queue, uint64_t head)
+static uint64_t look_again(struct pc_queue *queue, uint64_t head)
 {
-	/* relaxed: an estimate */
-	uint64_t skips = atomic_load_explicit(&queue->no_linger, memory_order_relaxed);
 	uint64_t now;
 
-	if (skips) {
-		/* relaxed: see above */
-		atomic_store_explicit(&queue->no_linger, skips - 1, memory_order_relaxed);
+	if (!linger(&queue->no_linger_put))
 		return head;
-	}
-	for (unsigned i = 0; i < LINGER_PAUSES; i++)
-		caa_cpu_relax();
 	now = head_now(queue);
 	if (now - head < WORTH_IT)
-		/* relaxed: see above */
-		atomic_store_explicit(&queue->no_linger, SKIPS, memory_order_relaxed);
+		linger_in_vain(&queue->no_linger_put);
 	return now;
 }
 
@@ -64,7 +49,7 @@ uint64_t room_look(struct pc_queue *queue, uint64_t position, uint64_t wanted)
 	if (used >= capacity)
 		return 0;
 	if (capacity - used < NEAR && wanted <= NEAR && capacity >= 4 * NEAR) {
-		head = linger(queue, head);
+		head = look_again(queue, head);
 		if (head > position)
 			return wanted;
 		used = position - head;

@@ -5,12 +5,16 @@
  * without it. pc_queue_take() stands here because a single take, when an item is there, is one
  * straight function.
  */
+#include "queue/linger.h"
 #include "queue/segment.h"
 #include "queue/wait.h"
 
 #include <sched.h>
 
 #define LATE_POLLS 200 /* about 2 us */
+#define PATIENT_FROM                                                                           \
+	8 /* a take of so many is worth a moment; one of fewer wants its item now */
+#define WORTH_IT 8
 
 struct cursor {
 	struct segment *segment;
@@ -149,15 +153,20 @@ static inline bool is_item(uintptr_t word)
 	return (word >> 1 | word << (8 * sizeof(word) - 1)) - 1 < UINTPTR_MAX / 2;
 }
 
+/* How many of `max` may stand in this segment. */
+static inline size_t most(const struct cursor *at, size_t max)
+{
+	uint64_t rest = at->segment->base + at->segment->size - at->position;
+
+	return max < rest ? max : (size_t)rest;
+}
+
 /* Read what follows in the segment, up to max items in all. */
 static inline size_t gather(const struct cursor *at, uintptr_t first, void **items, size_t max)
 {
 	queue_slot *slot = segment_slot(at->segment, at->position - at->segment->base);
-	uint64_t rest = at->segment->base + at->segment->size - at->position;
 	size_t n = 1;
 
-	if (max > rest)
-		max = (size_t)rest;
 	items[0] = (void *)first;
 	for (; n < max; n++) {
 		uintptr_t word = atomic_load_explicit(slot + n, memory_order_acquire); /* S1 */
@@ -169,15 +178,30 @@ static inline size_t gather(const struct cursor *at, uintptr_t first, void **ite
 	return n;
 }
 
-__attribute__((noinline)) static int take_in(struct pc_queue *queue, void **items, size_t max,
-                                             size_t *ret_taken, unsigned *ret_version)
+/* A take of many has found n items of `wanted`, and n_before when it looked first. True: look again. */
+static bool look_again(struct pc_queue *queue, size_t n, size_t n_before, size_t wanted,
+                       enum patience *patience)
 {
+	if (*patience == LINGERED && n - n_before < WORTH_IT && n < wanted)
+		linger_in_vain(&queue->no_linger_take);
+	if (*patience != PATIENT || n >= wanted / 2)
+		return false;
+	*patience = linger(&queue->no_linger_take) ? LINGERED : HASTY;
+	return *patience == LINGERED;
+}
+
+__attribute__((noinline)) static int take_in(struct pc_queue *queue, void **items, size_t max,
+                                             size_t *ret_taken, unsigned *ret_version,
+                                             enum patience patience)
+{
+	size_t n_before = 0;
+
 	for (;;) {
 		struct cursor at;
 		uintptr_t word = 0;
 		enum found found = find_head(queue, &at, &word);
 		uint64_t head;
-		size_t n;
+		size_t n = 0, wanted = max;
 
 		QUEUE_STEP(STEP_TAKE_START);
 		if (UNLIKELY(found == FOUND_ITEM && (word & 1))) {
@@ -189,9 +213,18 @@ __attribute__((noinline)) static int take_in(struct pc_queue *queue, void **item
 		}
 		if (found == FOUND_AGAIN)
 			continue;
-		if (found != FOUND_ITEM)
-			return found == FOUND_SEAL ? PC_CLOSED : PC_EMPTY;
-		n = gather(&at, word, items, max);
+		if (found == FOUND_SEAL)
+			return PC_CLOSED;
+		if (found == FOUND_ITEM) {
+			wanted = most(&at, max);
+			n = gather(&at, word, items, wanted);
+		}
+		if (look_again(queue, n, n_before, wanted, &patience)) {
+			n_before = n;
+			continue;
+		}
+		if (n == 0)
+			return PC_EMPTY;
 		QUEUE_STEP(STEP_TAKE_CLAIM);
 		head = at.head;
 		if (atomic_compare_exchange_strong_explicit(&queue->head, &head, /* S2, W1 */
@@ -205,13 +238,15 @@ __attribute__((noinline)) static int take_in(struct pc_queue *queue, void **item
 }
 
 int take_some(struct pc_queue *queue, void **items, size_t max, size_t *ret_taken,
-              unsigned *ret_version)
+              unsigned *ret_version, enum patience patience)
 {
 	int rc;
 
 	*ret_taken = 0;
+	if (max < PATIENT_FROM)
+		patience = HASTY;
 	queue_rcu_lock();
-	rc = take_in(queue, items, max, ret_taken, ret_version);
+	rc = take_in(queue, items, max, ret_taken, ret_version, patience);
 	queue_rcu_unlock();
 	if (rc == PC_OK)
 		QUEUE_STEP(STEP_TAKE_CLAIMED);
@@ -265,7 +300,7 @@ __attribute__((noinline)) static int take_otherwise(struct pc_queue *queue, void
 	unsigned version;
 	void *item;
 	size_t n;
-	int rc = take_in(queue, &item, 1, &n, &version);
+	int rc = take_in(queue, &item, 1, &n, &version, HASTY);
 
 	queue_rcu_unlock();
 	if (rc == PC_OK)

@@ -12,11 +12,19 @@
  * `event` is read, or after the look, loses wake-ups: tests/model/park.pml refutes both.
  *
  * Spinning. A wake-up costs about 25 us, so it pays to spin as long as that when the wait turns
- * out short. Each side learns from its waits: success by spinning raises its budget, parking
- * lowers it, and every PROBE-th wait spins the full time, for two sides that both park never see
- * that they need not. When more threads spin than there are cores, the budget is SPIN_MIN: the
- * core is worth more to whom we wait for. A poll reads one slot, or head, never the line that the
- * other side is busy with, and comes rarer with time; so the working side keeps its cache lines.
+ * out short. Each side learns. It begins with SPIN_MAX polls, for what sleeps once can be slow for
+ * long: whoever wakes it makes a system call, is pushed off its core, and lets his other side go to
+ * sleep as well. A wait that spinning ended soon sets SPIN_MAX again. A wake-up takes off a quarter,
+ * unless the last one was less than SOON_NS ago: then those who sleep would better not. So does a
+ * spin that found its item only late, which cost more than sleeping. And every PROBE-th wait spins
+ * the full time, for two sides that both park never see that they need not.
+ *
+ * The first polls come without a yield: whom we wait for is on another core, most often, and
+ * answers within 300 ns. When more threads spin than there are cores these are EAGER_CROWDED only, about
+ * what a switch costs, and after them the core goes round. A poll reads one slot, or head, never the
+ * line that the other side is busy with, and comes rarer with time; so the working side keeps its
+ * cache lines. (The competitive argument: Karlin, Li, Manasse, Owicki, Empirical studies of
+ * competitive spinning, 1991.)
  */
 #include "queue/wait.h"
 
@@ -27,10 +35,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SPIN_MIN   20
-#define SPIN_MAX   400
-#define SPIN_EAGER 60 /* polls before a yield comes between them */
-#define PROBE      8
+#define SPIN_MIN  20
+#define SPIN_MAX  400
+#define SPIN_LATE 160 /* success after so many polls cost more than a wake-up */
+#define SOON_NS   40000
+#define PROBE     8
+
+/* Polls before a yield comes between them. */
+#define EAGER         60
+#define EAGER_CROWDED 16
 
 static _Atomic int spinners;
 
@@ -69,8 +82,33 @@ void wait_futex_wake(_Atomic uint32_t *word, int count)
 	syscall(SYS_futex, (void *)(uintptr_t)word, FUTEX_WAKE_PRIVATE, count, NULL, NULL, 0);
 }
 
+static void spin_more(struct queue_side *side)
+{
+	/* relaxed: an estimate */
+	atomic_store_explicit(&side->less_spin, 0, memory_order_relaxed);
+}
+
+static void spin_less(struct queue_side *side)
+{
+	/* relaxed, both: an estimate */
+	uint32_t less = atomic_load_explicit(&side->less_spin, memory_order_relaxed);
+	uint32_t spin = SPIN_MAX - less;
+
+	less = spin - spin / 4 > SPIN_MIN ? less + spin / 4 : SPIN_MAX - SPIN_MIN;
+	/* relaxed: see above */
+	atomic_store_explicit(&side->less_spin, less, memory_order_relaxed);
+}
+
 static void wake_threads(struct queue_side *side, int count)
 {
+	uint32_t now = (uint32_t)now_ns(); /* of 4 s; a mistake costs one quarter */
+	/* relaxed: an estimate */
+	uint32_t last = atomic_exchange_explicit(&side->woken_ns, now, memory_order_relaxed);
+
+	if (now - last < SOON_NS)
+		spin_more(side);
+	else
+		spin_less(side);
 	atomic_fetch_add_explicit(&side->event, 1, memory_order_release); /* W3 */
 	QUEUE_STEP(STEP_WAKE);
 	wait_futex_wake(&side->event, count);
@@ -117,29 +155,23 @@ static int cores(void)
 	return n;
 }
 
-static uint32_t budget(struct queue_side *side, bool crowded)
+static uint32_t budget(struct queue_side *side)
 {
 	/* relaxed, both: estimates */
-	uint32_t spin = atomic_load_explicit(&side->spin, memory_order_relaxed);
+	uint32_t less = atomic_load_explicit(&side->less_spin, memory_order_relaxed);
 	/* relaxed: see above */
 	uint64_t waits = atomic_load_explicit(&side->waits, memory_order_relaxed);
 
-	if (crowded || cores() == 1)
+	if (cores() == 1)
 		return SPIN_MIN;
-	return waits % PROBE == 0 ? SPIN_MAX : spin;
+	return waits % PROBE == 0 ? SPIN_MAX : SPIN_MAX - less;
 }
 
-static void learn(struct queue_side *side, bool spun)
+static uint32_t eager(int others)
 {
-	/* relaxed, both: an estimate */
-	uint32_t spin = atomic_load_explicit(&side->spin, memory_order_relaxed);
-
-	if (spun)
-		spin = spin + 50 < SPIN_MAX ? spin + 50 : SPIN_MAX;
-	else
-		spin = spin - spin / 4 > SPIN_MIN ? spin - spin / 4 : SPIN_MIN;
-	/* relaxed: see above */
-	atomic_store_explicit(&side->spin, spin, memory_order_relaxed);
+	if (cores() == 1)
+		return 0;
+	return others < cores() ? EAGER : EAGER_CROWDED;
 }
 
 static bool spin(struct pc_queue *queue, enum side which)
@@ -147,14 +179,14 @@ static bool spin(struct pc_queue *queue, enum side which)
 	struct queue_side *side = &queue->side[which];
 	/* relaxed, both: an estimate */
 	int others = atomic_fetch_add_explicit(&spinners, 1, memory_order_relaxed);
-	uint32_t polls = budget(side, others >= cores());
+	uint32_t polls = budget(side), without_yield = eager(others), i;
 	bool ready = false;
 
-	for (uint32_t i = 0; i < polls && !ready; i++) {
+	for (i = 0; i < polls && !ready; i++) {
 		/* relaxed: parking looks again, with order */
 		if (atomic_load_explicit(&queue->stopped, memory_order_relaxed))
 			break;
-		if (i < SPIN_EAGER && others < cores()) {
+		if (i < without_yield) {
 			for (uint32_t pause = 0; pause <= i / 8; pause++)
 				caa_cpu_relax();
 		} else {
@@ -164,7 +196,10 @@ static bool spin(struct pc_queue *queue, enum side which)
 	}
 	/* relaxed: an estimate */
 	atomic_fetch_sub_explicit(&spinners, 1, memory_order_relaxed);
-	learn(side, ready);
+	if (ready && (i <= SPIN_LATE || others >= cores()))
+		spin_more(side);
+	else if (ready)
+		spin_less(side);
 	return ready;
 }
 
