@@ -1,12 +1,13 @@
 /* cli/run.c: `pcrun GRAPH`: load, start, wait for the end (session.c), and say how it was.
  *
- * The signals that pcrun handles are blocked before the first thread exists, so that all threads
- * inherit that. */
+ * The thread for signals (signals.c) is there before the graph is loaded, for that may take long,
+ * or hang: a plugin's constructors run. */
 #include "cli/cli.h"
 #include "cli/crash-item.h"
 #include "cli/ledger.h"
 #include "cli/say.h"
 #include "cli/session.h"
+#include "cli/signals.h"
 
 #include <pcrun/stage.h>
 
@@ -15,21 +16,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/* Blocked signals reach the descriptor even where a shell has them ignored, as it does with SIGINT
- * in the background: a script that sends one means it. But nohup means what it says. */
-static void block_signals(struct session *run)
-{
-	struct sigaction hangup;
-
-	sigemptyset(&run->signals);
-	sigaddset(&run->signals, SIGINT);
-	sigaddset(&run->signals, SIGTERM);
-	sigaddset(&run->signals, SIGQUIT);
-	if (sigaction(SIGHUP, NULL, &hangup) < 0 || hangup.sa_handler != SIG_IGN)
-		sigaddset(&run->signals, SIGHUP);
-	sigprocmask(SIG_BLOCK, &run->signals, NULL);
-}
 
 /* A graph that comes through a pipe may be long in coming: signals must end that wait. */
 static bool is_slow(const char *file)
@@ -52,15 +38,17 @@ static int load(struct session *run)
 	options.private_copies = true;
 	if (slow)
 		signal(SIGINT, SIG_DFL);
-	else
-		block_signals(run);
+	else if (!signals_start())
+		return STATUS_FAILED;
 	if (args->text)
 		r = pc_graph_load_text(&run->graph, "-e", args->text, strlen(args->text),
 		                       &options, &err);
 	else
 		r = pc_graph_load_file(&run->graph, args->files[0], &options, &err);
-	if (slow)
-		block_signals(run);
+	if (slow && !signals_start()) {
+		pc_error_free(err);
+		return STATUS_FAILED;
+	}
 	/* Warnings of a graph that is right. */
 	if (r != PC_OK || (*pc_error_text(err) && !args->quiet))
 		say_error(err);
@@ -71,16 +59,15 @@ static int load(struct session *run)
 	                       : STATUS_USAGE;
 }
 
-/* A signal that came while the graph was loaded, and that nobody has seen yet; 0: none. */
-static int pending_signal(const struct session *run)
+/* The first signal that came while the graph was loaded; 0: none. */
+static int early_signal(void)
 {
-	sigset_t ends = run->signals;
-	const struct timespec now = {0};
 	int signal;
 
-	sigdelset(&ends, SIGQUIT);
-	signal = sigtimedwait(&ends, NULL, &now);
-	return signal > 0 ? signal : 0;
+	do
+		signal = signals_next();
+	while (signal == SIGQUIT);
+	return signal;
 }
 
 static int finish(struct session *run)
@@ -136,6 +123,7 @@ static int start_and_wait(struct session *run)
 	if (!session_run(run))
 		pc_graph_stop(run->graph, PC_STOP_NOW);
 	status = finish(run);
+	signals_ending();
 	session_fini(run);
 	if (args->verbose && !args->json)
 		ledger_print(run->graph);
@@ -144,7 +132,7 @@ static int start_and_wait(struct session *run)
 
 int run_command(const struct args *args)
 {
-	struct session run = {.args = args, .signal_fd = -1};
+	struct session run = {.args = args};
 	int status, signalled;
 
 	if (args->json)
@@ -152,7 +140,7 @@ int run_command(const struct args *args)
 	/* A reader that goes away is an error of the write, which the stage handles. */
 	signal(SIGPIPE, SIG_IGN);
 	status = load(&run);
-	signalled = pending_signal(&run);
+	signalled = early_signal();
 	if (signalled != 0)
 		status = STATUS_SIGNAL + signalled;
 	else if (status == STATUS_OK)

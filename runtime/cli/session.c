@@ -1,19 +1,19 @@
 /* cli/session.c: the loop of session.h.
  *
- * Signals are blocked in all threads and read from a descriptor beside the graph's own, so no
- * handler runs anywhere. The loop outlives the graph until what was asked of it is answered: a
+ * Signals come through a descriptor (signals.c) beside the graph's own, so no handler runs
+ * anywhere. The loop outlives the graph until what was asked of it is answered: a
  * compiler that still runs is waited for, unless another signal says that nobody wants to wait. */
 #include "cli/session.h"
 
 #include "cli/say.h"
+#include "cli/signals.h"
 
 #include <pcrun/stage.h>
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
 void session_tell(struct session *s, const struct event *event)
 {
@@ -58,6 +58,8 @@ void session_stop(struct session *s, int signal)
 			    signal == SIGINT ? "interrupted" : "told to end");
 		pc_graph_stop(s->graph, PC_STOP_DRAIN);
 	} else {
+		if (!s->args->quiet)
+			say("stopping at once; a third signal ends pcrun, whatever it is at");
 		pc_graph_stop(s->graph, PC_STOP_NOW);
 	}
 	/* It has ended, and only what was asked of it is waited for. */
@@ -78,17 +80,17 @@ static void explain(struct pc_graph *graph)
 static void on_signal(uv_poll_t *poll, int status, int events)
 {
 	struct session *s = poll->data;
-	struct signalfd_siginfo info;
+	int signal;
 
 	(void)status;
 	(void)events;
-	while (read(s->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-		if (info.ssi_signo == SIGQUIT)
+	while ((signal = signals_next()) != 0) {
+		if (signal == SIGQUIT)
 			explain(s->graph);
-		else if (info.ssi_signo == SIGHUP)
+		else if (signal == SIGHUP)
 			session_reload(s, NULL, false);
 		else
-			session_stop(s, (int)info.ssi_signo);
+			session_stop(s, signal);
 	}
 }
 
@@ -118,20 +120,15 @@ static void on_ended(uv_poll_t *poll, int status, int events)
 
 bool session_init(struct session *s)
 {
-	s->signal_fd = signalfd(-1, &s->signals, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (s->signal_fd < 0) {
-		say("can't wait for signals: %s", strerror(errno));
-		return false;
-	}
-	if (uv_loop_init(&s->loop) < 0) {
-		say("can't make a loop: %s", strerror(errno));
-		close(s->signal_fd);
+	int rc = uv_loop_init(&s->loop);
+
+	if (rc < 0) {
+		say("can't make a loop: %s", uv_strerror(rc));
 		return false;
 	}
 	if (!jobs_init(&s->jobs, &s->loop)) {
 		say("can't make a loop: %s", strerror(errno));
 		uv_loop_close(&s->loop);
-		close(s->signal_fd);
 		return false;
 	}
 	s->jobs.graph = s->graph;
@@ -147,7 +144,7 @@ static bool start_polls(struct session *s)
 	uv_timer_init(&s->loop, &s->progress_timer);
 	if (uv_poll_init(&s->loop, &s->ended_poll, pc_graph_fd(s->graph)) < 0)
 		goto no_ended;
-	if (uv_poll_init(&s->loop, &s->signal_poll, s->signal_fd) < 0)
+	if (uv_poll_init(&s->loop, &s->signal_poll, signals_fd()) < 0)
 		goto no_signal;
 	if (uv_poll_start(&s->ended_poll, UV_READABLE, on_ended) == 0 &&
 	    uv_poll_start(&s->signal_poll, UV_READABLE, on_signal) == 0)
@@ -185,5 +182,4 @@ void session_fini(struct session *s)
 	jobs_fini(&s->jobs);
 	uv_run(&s->loop, UV_RUN_DEFAULT); /* until all that was closed is */
 	uv_loop_close(&s->loop);
-	close(s->signal_fd);
 }

@@ -9,19 +9,15 @@
 #include "cli/progress.h"
 #include "cli/watch.h"
 
-#include <signal.h>
-
 struct session {
 	const struct args *args;
 	struct pc_graph *graph;
-	sigset_t signals;
 	int stopped_by; /* the first SIGINT or SIGTERM; 0: none */
 	bool abandoned; /* a signal came while jobs of an ended graph were waited for */
 
 	uv_loop_t loop;
 	uv_poll_t ended_poll, signal_poll;
 	uv_timer_t progress_timer;
-	int signal_fd;
 	bool ended;
 	struct progress progress;
 	struct jobs jobs;
