@@ -1,6 +1,6 @@
 /* engine/swap-retire.c: builds that nobody needs any more are unloaded, when that is safe.
  *
- * Control thread, and one thread of libuv's pool at a time for what has to wait. A build stays
+ * Control thread; what has to wait is done by a thread of its own (swap-grace.c). A build stays
  * loaded while it is in force, is what a failure leads back to, or is among the last SWAP_KEEP:
  * that is the instant way back, and keeps debuggers and late pointers happy. After that
  *   1 all replicas have passed the cut that replaced it: none runs its code;
@@ -14,7 +14,7 @@
  *   6 release: for a plugin, dlclose(); and if the image is gone, a mapping without rights takes
  *     its place, so that a stale pointer faults instead of reading what is loaded there next. If it
  *     is not gone, its file told why (loader/lint.h): that is counted and said, too.
- * 3 and 4 wait, so they are done in the pool, for all builds that have gathered meanwhile.
+ * 3 and 4 wait, for all builds that have gathered meanwhile.
  */
 #include "engine/engine.h"
 
@@ -256,29 +256,11 @@ static void look_again(struct engine *e, bool last)
 	}
 }
 
-static void wait_for_readers(uv_work_t *work)
+static void release_retiring(struct engine *e)
 {
-	const struct engine *e = work->data;
-	bool rcu = false;
-
-	for (const struct build *b = e->swap.retiring; b; b = b->next)
-		rcu = rcu || b->rcu;
-	if (!LEFT_OUT(FAULT_GRACE))
-		urcu_memb_synchronize_rcu();
-	if (rcu && !LEFT_OUT(FAULT_BARRIER))
-		urcu_memb_barrier();
-}
-
-static void start_retiring(struct engine *e);
-
-static void retired(uv_work_t *work, int status)
-{
-	struct engine *e = work->data;
 	struct build *b = e->swap.retiring;
 
-	(void)status;
 	e->swap.retiring = NULL;
-	e->swap.working = false;
 	look_again(e, false);
 	while (b) {
 		struct build *next = b->next;
@@ -287,24 +269,33 @@ static void retired(uv_work_t *work, int status)
 		swap_release(b, false);
 		b = next;
 	}
-	if (e->swap.retired)
-		start_retiring(e);
 }
 
 static void start_retiring(struct engine *e)
 {
-	if (e->swap.working)
+	if (e->swap.retiring || !e->swap.retired)
 		return;
 	e->swap.retiring = e->swap.retired;
 	e->swap.retired = NULL;
-	e->swap.work.data = e;
-	e->swap.working =
-		uv_queue_work(&e->loop, &e->swap.work, wait_for_readers, retired) == 0;
-	if (!e->swap.working) {
+	if (!swap_grace_begin(e)) {
 		/* for the next one, or the end */
 		e->swap.retired = e->swap.retiring;
 		e->swap.retiring = NULL;
 	}
+}
+
+void swap_retire_turn(struct engine *e)
+{
+	if (!e->swap.retiring || !swap_grace_over(e))
+		return;
+	release_retiring(e);
+	start_retiring(e);
+}
+
+void swap_retire_finish(struct engine *e)
+{
+	if (swap_grace_end(e) && e->swap.retiring)
+		release_retiring(e);
 }
 
 static void retire(struct engine *e, struct build *b)
@@ -329,8 +320,7 @@ void swap_retire(struct stage *s)
 		}
 		b = next;
 	}
-	if (e->swap.retired)
-		start_retiring(e);
+	start_retiring(e);
 }
 
 void swap_retire_rest(struct engine *e)

@@ -470,6 +470,7 @@ bool swap_turn(struct engine *e)
 			at = &s->swap.next_active;
 		}
 	}
+	swap_retire_turn(e);
 	tick(e, e->swap.active != NULL || reload_is_under_way(e));
 	return news;
 }
@@ -501,6 +502,7 @@ void swap_stage_ended(struct stage *s)
 /* Whoever asks from now on is told so by swap_ask(). */
 void swap_finish(struct engine *e)
 {
+	swap_retire_finish(e);
 	pthread_mutex_lock(&e->lock);
 	e->swap.closed = true;
 	pthread_mutex_unlock(&e->lock);

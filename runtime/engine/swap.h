@@ -20,6 +20,7 @@
  *   swap-port.c       the replica's thread: ports of a build that stand in another order
  *   swap-failure.c    codes that have failed on probation are remembered, and not tried again
  *   swap-retire.c     builds that nobody needs any more: grace period, unload
+ *   swap-grace.c      the thread that waits for the grace period
  *
  * The cut. Every take from a queue carries the version bit that was in its head word
  * (queue/layout.h). Each input of a replica has a slot per bit. To swap, the control thread writes
@@ -341,9 +342,11 @@ struct swap_engine {
 	pthread_cond_t answered;       /* with the lock */
 	uint32_t keep;                 /* [start] SWAP_KEEP */
 	struct build *retired;         /* [control] the next to be retired */
-	struct build *retiring;        /* waiting for the work below */
-	uv_work_t work;
-	bool working;
+	struct build *retiring;        /* [control] waiting for the thread below */
+	_Atomic uint32_t grace;        /* see swap-grace.c */
+	bool has_grace_thread;         /* [control] */
+	bool no_grace_said;            /* [control] */
+	pthread_t grace_thread;
 	char **texts; /* [control] of parameters that states may point to, until the end */
 	size_t n_texts;
 	struct tomb tombs[SWAP_TOMBS]; /* [control] */
@@ -495,7 +498,17 @@ void swap_choose_victims(struct stage *s, struct cut *cut);
 void swap_retire(struct stage *s);
 void swap_release(struct build *b,
                   bool last);            /* nobody looks at it; last: it has no other chance */
-void swap_retire_rest(struct engine *e); /* after the end */
+void swap_retire_turn(struct engine *e); /* perhaps the wait for readers is over */
+void swap_retire_finish(struct engine *e); /* all stages have ended */
+void swap_retire_rest(struct engine *e);   /* after the end */
 const struct tomb *swap_tomb_at(const struct engine *e, const void *address);
+
+/* swap-grace.c, [control] */
+/* For all of e->swap.retiring. False: it can not now, and that was said. */
+bool swap_grace_begin(struct engine *e);
+/* True, once for each begin: nobody looks at them any more. */
+bool swap_grace_over(struct engine *e);
+/* Waits for what is under way. False: that does not end. */
+bool swap_grace_end(struct engine *e);
 
 #endif

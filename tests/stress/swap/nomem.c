@@ -4,13 +4,16 @@
  * that swap fail, for n = 1, 2, … until a swap meets no failure any more: once with this one
  * allocation failing, once with all from there on. Whatever the swap says, the graph must go on:
  * on the old build or the new, with every item and every count in place. The threads that move
- * items are left alone, but nothing moves while a swap is being tried. libuv ends the process when
- * it can not start the threads of its pool, so that is made to do so before. */
+ * items are left alone, but nothing moves while a swap is being tried.
+ *
+ * At the end, the same for the threads that the engine starts while it runs: there is one. */
 #include "common.h"
 
 #include "base/error.h"
 
+#include <dlfcn.h>
 #include <errno.h>
+#include <time.h>
 
 static _Atomic int64_t left;     /* allocations until the one that fails; < 0: it has */
 static _Atomic bool armed, on;   /* on: and all after it */
@@ -238,26 +241,85 @@ static void run(const struct way *way, bool and_on)
 	line_free();
 }
 
-/* More builds than are kept: the first that is not has been retired in the pool. */
-static void warm_up(void)
+/* --------------------------------------------------------------------------- threads --- */
+
+static _Atomic bool no_threads;
+
+__attribute__((visibility("default"))) int pthread_create(pthread_t *ret,
+                                                          const pthread_attr_t *attributes,
+                                                          void *(*start)(void *), void *arg)
 {
+	static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+	void *symbol = dlsym(RTLD_NEXT, "pthread_create");
+
+	/* relaxed: set while nobody starts one */
+	if (atomic_load_explicit(&no_threads, memory_order_relaxed))
+		return EAGAIN;
+	memcpy(&real, &symbol, sizeof(real));
+	return real(ret, attributes, start, arg);
+}
+
+/* The first build is the plan's and never released. */
+static unsigned unreleased(void)
+{
+	unsigned n = 0;
+
+	for (const struct code *c = line->codes; c; c = c->next)
+		/* relaxed: a flag */
+		n += c->role == MID && c->number > 1 &&
+		     !atomic_load_explicit((_Atomic bool *)(uintptr_t)&c->released,
+		                           memory_order_relaxed);
+	return n;
+}
+
+static bool swaps(unsigned n)
+{
+	struct swap_report r;
+	bool ok = true;
+
+	for (unsigned i = 0; i < n && ok; i++)
+		ok = line_swap(MID, 0, &r) == PC_OK;
+	return ok;
+}
+
+/* Builds are retired, and no thread can be had that waits until nobody uses them. */
+static void without_threads(bool later)
+{
+	static const char said[] = "no thread can be started that waits until nobody uses them";
 	struct line_shape shape = {
 		.what = "", .sources = 1, .mids = 1, .capacity = 64, .source = {.batch = 16}};
-	struct swap_report r;
+	const struct timespec moment = {0, 1000000};
 	bool ok;
 
+	line_log_clear();
 	line_make(&shape);
 	ok = line_start(2) == PC_OK;
-	for (int i = 0; i < 3 * SWAP_KEEP && ok; i++)
-		ok = line_swap(MID, 0, &r) == PC_OK;
+	atomic_store_explicit(&no_threads, true, memory_order_relaxed); /* relaxed: as above */
+	ok = swaps(3 * SWAP_KEEP) && line_logged(said) && ok;
+	ok = ok && !strstr(strstr(line_log(), said) + 1, said);
+	ok = ok && unreleased() == 3 * SWAP_KEEP;
+	/* relaxed: as above */
+	atomic_store_explicit(&no_threads, !later, memory_order_relaxed);
+	ok = swaps(1) && ok;
+	for (int i = 0; i < 30000 && later && unreleased() > SWAP_KEEP + 3; i++)
+		nanosleep(&moment, NULL);
+	ok = ok && (later ? unreleased() <= SWAP_KEEP + 3 : unreleased() == 3 * SWAP_KEEP + 1);
 	ok = line_end() == PC_OK && ok;
-	report(line_check(MID, true) && ok, "with memory for everything");
+	ok = line_check(MID, true) && ok;
+	engine_destroy(line->g.engine);
+	line->g.engine = NULL;
+	ok = unreleased() == 0 && ok;
+	/* relaxed: as above */
+	atomic_store_explicit(&no_threads, false, memory_order_relaxed);
+	report(ok, later ? "no thread for a while: old builds go when there is one again"
+	                 : "no thread at all: old builds go at the end");
 	line_free();
 }
 
 int main(void)
 {
-	warm_up();
+	without_threads(true);
+	without_threads(false);
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++)
 		for (int and_on = 0; and_on < 2; and_on++)
 			run(&ways[i], and_on);
