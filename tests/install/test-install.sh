@@ -40,6 +40,11 @@ if command -v scdoc >/dev/null; then
 		is "the page $name is installed" "$([ -s "$prefix/share/man/man${name##*.}/$name" ] && echo yes)" yes
 	done
 fi
+for file in pcrun.bash:bash-completion/completions/pcrun _pcrun:zsh/site-functions/_pcrun \
+	pcrun.fish:fish/vendor_completions.d/pcrun.fish; do
+	same "the completion ${file%:*} is installed" "$prefix/share/${file#*:}" \
+		"$SOURCE/runtime/cli/completion/${file%:*}"
+done
 
 run pkg-config --variable=plugindir pcrun
 same_text 'pkg-config tells where stages are' out "$libdir/pcrun"

@@ -13,8 +13,8 @@
 After the last step the command's end is waited for. SCREEN is then what was left on the screen and above it, and
 SCREEN.raw what was written to the terminal. Exits as the command did, 125 when a step fails.
 
-It knows what pcrun uses: \\r, \\n, erasing to the end of line or screen, up, index, save and restore, colours. Any
-other sequence becomes visible as <ESC>.
+It knows what pcrun uses: \\r, \\n, erasing to the end of line or screen, up, index, save and restore, colours; and of
+shells \\b and modes, which it passes over. Any other sequence becomes visible as <ESC>.
 """
 import codecs
 import fcntl
@@ -28,7 +28,7 @@ import sys
 import termios
 import time
 
-LIMIT_S = 120
+LIMIT_S = float(os.environ.get('TERMINAL_LIMIT', 120))
 
 
 class Screen:
@@ -92,9 +92,9 @@ class Screen:
         elif text[1] == '8':
             self.line, self.at = self.saved
         elif text[1] == '[':
-            match = re.match(r'\x1b\[([0-9;]*)([@-~])', text)
+            match = re.match(r'\x1b\[([0-9;?]*)([@-~])', text)
             if not match:
-                return 0 if re.fullmatch(r'\x1b\[[0-9;]*', text) else self.unknown()
+                return 0 if re.fullmatch(r'\x1b\[[0-9;?]*', text) else self.unknown()
             if match[0] in ('\x1b[K', '\x1b[J'):
                 self.erase_row()
                 if match[0] == '\x1b[J':
@@ -102,7 +102,7 @@ class Screen:
                     del self.lines[self.line + 1:]
             elif match[0] == '\x1b[A':
                 self.up()
-            elif match[2] != 'm':
+            elif match[2] not in 'mhl':
                 return self.unknown()
             return len(match[0])
         else:
@@ -124,6 +124,8 @@ class Screen:
                     break
             elif text[0] == '\r':
                 self.at = self.begin()
+            elif text[0] == '\b':
+                self.at -= self.column() > 0
             elif text[0] == '\n':
                 self.down(self.column())
             elif text[0] >= ' ':

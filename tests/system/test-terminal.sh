@@ -100,7 +100,7 @@ for columns in 2 7 20; do
 		send \x03
 	END
 	has "$columns columns: there is a line" shown '^[0-9]'
-	is "$columns columns: which fits" "$(awk -v most=$columns 'length($0) >= most' shown)" ''
+	is "$columns columns: which fits" "$(awk -v most="$columns" 'length($0) >= most' shown)" ''
 done
 on 60 "$PCRUN" noisy.txt <<'END'
 until s \| gen
