@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -31,6 +30,7 @@ struct graph {
 struct graphs {
 	struct graph *first;
 	size_t n;
+	int error; /* there may be more, but they could not be looked for */
 };
 
 /* ---------------------------------------------------------------------- finding graphs --- */
@@ -138,6 +138,14 @@ static void say_several(const struct graphs *graphs, const char *wanted)
 	say_text_close(&text);
 }
 
+static void say_none(const struct graphs *graphs)
+{
+	if (graphs->error)
+		say("can't look for the graphs that run: %s", strerror(graphs->error));
+	else
+		say("no graph of yours is running");
+}
+
 /* The graph that is meant, taken out of the list; NULL: said. */
 static struct graph *choose(struct graphs *graphs, const char *wanted)
 {
@@ -156,7 +164,7 @@ static struct graph *choose(struct graphs *graphs, const char *wanted)
 	if (n > 1)
 		say_several(graphs, wanted);
 	else if (n == 0 && graphs->n == 0)
-		say("no graph of yours is running");
+		say_none(graphs);
 	else if (n == 0 && near.best)
 		say("no graph '%s' is running; did you mean '%s'?", wanted, near.best);
 	else if (n == 0)
@@ -173,8 +181,7 @@ static struct graph *find_graph(const char *wanted)
 	struct graphs graphs = {0};
 	struct graph *g;
 
-	signal(SIGPIPE, SIG_IGN);
-	control_each(add_graph, &graphs);
+	graphs.error = control_each(add_graph, &graphs);
 	g = choose(&graphs, wanted);
 	free_graphs(&graphs);
 	if (!g)
@@ -192,7 +199,7 @@ static struct graph *find_graph(const char *wanted)
 static bool send_all(int fd, const char *bytes, size_t size)
 {
 	while (size > 0) {
-		ssize_t n = write(fd, bytes, size);
+		ssize_t n = send(fd, bytes, size, MSG_NOSIGNAL);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -358,6 +365,16 @@ int status_command(const struct args *args)
 	return ask_word(args, "explain", 0);
 }
 
+/* Until there is one. False: nobody reads what we print any more, which is seen at once. */
+static bool wait_for_line(struct graph *g)
+{
+	struct pollfd fds[2] = {{.fd = g->fd, .events = POLLIN}, {.fd = STDOUT_FILENO}};
+
+	while (poll(fds, 2, -1) < 0 && errno == EINTR)
+		continue;
+	return !(fds[1].revents & (POLLERR | POLLHUP));
+}
+
 /* Lines as they come. */
 int events_command(const struct args *args)
 {
@@ -369,8 +386,9 @@ int events_command(const struct args *args)
 
 	if (!g)
 		return CONTROL_USAGE;
+	setvbuf(g->in, NULL, _IONBF, 0); /* so that poll() knows of every line; there are few */
 	if (begin(&request, args, "events") && ask(g, &request)) {
-		while (getline(&line, &room, g->in) > 0) {
+		while (wait_for_line(g) && getline(&line, &room, g->in) > 0) {
 			if (strncmp(line, "{\"event\":", 9) == 0)
 				fputs(line, stdout);
 			else if (line[0] == '!')
@@ -390,8 +408,7 @@ int ps_command(const struct args *args)
 	struct table t = {.columns = 3, .right = {true}};
 	struct graphs graphs = {0};
 
-	signal(SIGPIPE, SIG_IGN);
-	control_each(add_graph, &graphs);
+	graphs.error = control_each(add_graph, &graphs);
 	table_add(&t, "pid");
 	table_add(&t, "name");
 	table_add(&t, "graph");
@@ -411,9 +428,9 @@ int ps_command(const struct args *args)
 	}
 	if (!args->json && graphs.n > 0)
 		table_print(&t, stdout, "");
-	if (graphs.n == 0 && !args->json)
-		say("no graph of yours is running");
+	if (graphs.error || (graphs.n == 0 && !args->json))
+		say_none(&graphs);
 	table_fini(&t);
 	free_graphs(&graphs);
-	return STATUS_OK;
+	return graphs.error ? STATUS_FAILED : STATUS_OK;
 }

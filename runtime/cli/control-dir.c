@@ -63,6 +63,7 @@ static int open_place(int n, bool make, char path[PATH_MAX], const char **ret_re
 	int fd;
 
 	*ret_reason = NULL;
+	errno = 0;
 	if (!place(n, path))
 		return -1;
 	if (make && mkdir(path, 0700) < 0 && errno != EEXIST) {
@@ -78,6 +79,7 @@ static int open_place(int n, bool make, char path[PATH_MAX], const char **ret_re
 		return fd;
 	*ret_reason = "somebody else owns it, or may write to it";
 	close(fd);
+	errno = EACCES;
 	return -1;
 }
 
@@ -158,7 +160,7 @@ static bool ends_in(const char *text, const char *end)
 }
 
 /* A connection, or -1; what nobody listens on is removed. */
-static int connect_or_remove(int dir_fd, const char *name)
+static int connect_or_remove(int dir_fd, const char *name, int *error)
 {
 	struct timespec now;
 	struct sockaddr_un address;
@@ -176,6 +178,8 @@ static int connect_or_remove(int dir_fd, const char *name)
 		return -1;
 	}
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		*error = errno;
 	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
 		return fd;
 	if (fd >= 0 && errno == ECONNREFUSED)
@@ -186,18 +190,24 @@ static int connect_or_remove(int dir_fd, const char *name)
 }
 
 static void each_in(int dir_fd, const char *dir, void (*each)(void *, int, const char *),
-                    void *user)
+                    void *user, int *error)
 {
-	DIR *entries = fdopendir(dup(dir_fd));
+	int again = fcntl(dir_fd, F_DUPFD_CLOEXEC, 0);
+	DIR *entries = again < 0 ? NULL : fdopendir(again);
 	const struct dirent *entry;
 
+	if (!entries) {
+		*error = errno;
+		if (again >= 0)
+			close(again);
+	}
 	while (entries && (entry = readdir(entries))) {
 		char path[PATH_MAX + sizeof(entry->d_name) + 1];
 		int fd;
 
 		if (!ends_in(entry->d_name, ".sock"))
 			continue;
-		fd = connect_or_remove(dir_fd, entry->d_name);
+		fd = connect_or_remove(dir_fd, entry->d_name, error);
 		if (fd < 0)
 			continue;
 		snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
@@ -207,17 +217,20 @@ static void each_in(int dir_fd, const char *dir, void (*each)(void *, int, const
 		closedir(entries);
 }
 
-void control_each(void (*each)(void *user, int fd, const char *path), void *user)
+int control_each(void (*each)(void *user, int fd, const char *path), void *user)
 {
 	struct stat seen[N_PLACES];
 	const char *reason;
 	char dir[PATH_MAX];
-	int n_seen = 0;
+	int n_seen = 0, error = 0;
 
 	for (int n = 0; n < N_PLACES; n++) {
 		int fd = open_place(n, false, dir, &reason);
 		bool again = false;
 
+		/* Where there is none, or it is nobody's business, there are no graphs of ours. */
+		if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM))
+			error = errno;
 		if (fd < 0)
 			continue;
 		if (fstat(fd, &seen[n_seen]) == 0) {
@@ -226,11 +239,12 @@ void control_each(void (*each)(void *user, int fd, const char *path), void *user
 				         seen[i].st_ino == seen[n_seen].st_ino;
 			if (!again) {
 				n_seen++;
-				each_in(fd, dir, each, user);
+				each_in(fd, dir, each, user, &error);
 			}
 		}
 		close(fd);
 	}
+	return error;
 }
 
 /* ----------------------------------------------------------------------------- listening --- */
@@ -247,7 +261,7 @@ bool control_bind(struct control_socket *s, const char *file, const char **ret_r
 	const char *reason;
 
 	*ret_reason = "there is no directory for it";
-	control_each(hang_up, NULL); /* removes what others have left behind */
+	(void)control_each(hang_up, NULL); /* removes what others have left behind */
 	socket_name(file, s->name, sizeof(s->name));
 	for (int n = 0; n < N_PLACES; n++) {
 		s->dir_fd = open_place(n, true, s->dir, &reason);

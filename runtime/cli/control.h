@@ -48,8 +48,9 @@ void control_unbind(struct control_socket *socket);
 /* "wordcount" of "graphs/wordcount.txt"; "text" and "stdin" for what is no file. */
 void control_graph_name(const char *file, char *name, size_t size);
 /* Every socket of the user's that somebody listens on, connected; stale ones are removed on the
- * way. `each` takes the descriptor over. */
-void control_each(void (*each)(void *user, int fd, const char *path), void *user);
+ * way. `each` takes the descriptor over. 0, or an errno: for want of descriptors or memory it could not
+ * look everywhere. */
+int control_each(void (*each)(void *user, int fd, const char *path), void *user);
 
 /* ---------------------------------------------------------------- control-server.c --- */
 

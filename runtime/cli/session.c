@@ -11,9 +11,11 @@
 #include <pcrun/stage.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 void session_tell(struct session *s, const struct event *event)
 {
@@ -118,9 +120,23 @@ static void on_ended(uv_poll_t *poll, int status, int events)
 	jobs_end(&s->jobs);
 }
 
+/* The first loop of a process takes a descriptor and makes a pipe, and libuv calls abort() when it
+ * can not: so it is tried before. 0, or a libuv error. */
+static int init_loop(uv_loop_t *loop)
+{
+	int fds[3] = {-1, -1, -1}, rc = 0;
+
+	if (pipe2(fds, O_CLOEXEC) < 0 || (fds[2] = fcntl(fds[0], F_DUPFD_CLOEXEC, 0)) < 0)
+		rc = uv_translate_sys_error(errno);
+	for (int i = 0; i < 3; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	return rc ? rc : uv_loop_init(loop);
+}
+
 bool session_init(struct session *s)
 {
-	int rc = uv_loop_init(&s->loop);
+	int rc = init_loop(&s->loop);
 
 	if (rc < 0) {
 		say("can't make a loop: %s", uv_strerror(rc));

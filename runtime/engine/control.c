@@ -16,9 +16,12 @@
 #include "base/error.h"
 #include "base/futex.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 void control_nudge(struct engine *e)
 {
@@ -269,10 +272,24 @@ static void *control_main(void *arg)
 	return NULL;
 }
 
+/* The first loop of a process takes a descriptor and makes a pipe, and libuv calls abort() when it
+ * can not: so it is tried before. 0, or a libuv error. */
+static int init_loop(uv_loop_t *loop)
+{
+	int fds[3] = {-1, -1, -1}, rc = 0;
+
+	if (pipe2(fds, O_CLOEXEC) < 0 || (fds[2] = fcntl(fds[0], F_DUPFD_CLOEXEC, 0)) < 0)
+		rc = uv_translate_sys_error(errno);
+	for (int i = 0; i < 3; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	return rc ? rc : uv_loop_init(loop);
+}
+
 /* The loop must stand before any thread may post to it. */
 int control_prepare(struct engine *e, struct pc_error **err)
 {
-	int rc = uv_loop_init(&e->loop);
+	int rc = init_loop(&e->loop);
 
 	if (rc)
 		return error_set(err, PC_ERROR, "can not make the control loop: %s",

@@ -1,9 +1,12 @@
 /* shim.c: loaded by LD_PRELOAD: a machine on which some calls fail.
- * NO_TMPFILE set: the file system knows no files without a name. */
+ * NO_TMPFILE set: the file system knows no files without a name.
+ * THREADS=N: no more than N can be started. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 /* What openat() is called where files are large. */
@@ -22,4 +25,17 @@ int openat64(int dir, const char *path, int flags, ...)
 		return -1;
 	}
 	return real(dir, path, flags, mode);
+}
+
+int pthread_create(pthread_t *ret, const pthread_attr_t *attributes, void *(*start)(void *),
+                   void *arg)
+{
+	int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) =
+		(int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))dlsym(
+			RTLD_NEXT, "pthread_create");
+	static atomic_int started;
+
+	if (getenv("THREADS") && atomic_fetch_add(&started, 1) >= atoi(getenv("THREADS")))
+		return EAGAIN;
+	return real(ret, attributes, start, arg);
 }
