@@ -19,9 +19,11 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define LIMIT_S   10
+#define STACK     ((size_t)65536)
 #define FRAMES    32
 #define SIGNALS_N (sizeof(signals) / sizeof(signals[0]))
 
@@ -117,7 +119,7 @@ static void on_crash(int number, siginfo_t *info, void *context)
 
 void crash_init(void)
 {
-	static char stack[65536];
+	static char stack[STACK];
 	const stack_t ours = {.ss_sp = stack, .ss_size = sizeof(stack)};
 	struct sigaction action = {.sa_sigaction = on_crash,
 	                           .sa_flags = SA_SIGINFO | SA_ONSTACK},
@@ -133,4 +135,30 @@ void crash_init(void)
 	for (size_t i = 0; i < SIGNALS_N; i++)
 		if (sigaction(signals[i], NULL, &now) == 0 && now.sa_handler == SIG_DFL)
 			sigaction(signals[i], &action, NULL);
+}
+
+void crash_stack_begin(struct crash_stack *stack)
+{
+	stack_t now, ours = {.ss_size = STACK};
+
+	stack->memory = NULL;
+	/* A sanitizer's, perhaps: then that one it is. */
+	if (sigaltstack(NULL, &now) != 0 || !(now.ss_flags & SS_DISABLE))
+		return;
+	ours.ss_sp = mmap(NULL, STACK, PROT_READ | PROT_WRITE,
+	                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (ours.ss_sp == MAP_FAILED)
+		return;
+	stack->memory = ours.ss_sp;
+	sigaltstack(&ours, NULL);
+}
+
+void crash_stack_end(const struct crash_stack *stack)
+{
+	const stack_t none = {.ss_flags = SS_DISABLE};
+
+	if (!stack->memory)
+		return;
+	sigaltstack(&none, NULL);
+	munmap(stack->memory, STACK);
 }

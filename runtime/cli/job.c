@@ -7,6 +7,7 @@
  * the order in which things happened. */
 #include "cli/job.h"
 
+#include "cli/crash.h"
 #include "cli/say.h"
 
 #include <pcrun/stage.h>
@@ -97,11 +98,14 @@ static void *run(void *user)
 {
 	struct job *job = user;
 	struct notice *n = calloc(1, sizeof(*n));
+	struct crash_stack stack;
 
+	crash_stack_begin(&stack);
 	if (job->kind == JOB_RELOAD)
 		do_reload(job);
 	else
 		do_swap(job);
+	crash_stack_end(&stack);
 	/* The job itself is in nobody's way: it can wait for memory. */
 	while (!n)
 		n = calloc(1, sizeof(*n));

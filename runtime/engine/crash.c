@@ -12,12 +12,14 @@
 #include "engine/engine.h"
 
 #include "base/symbol.h"
+#include "loader/dl.h"
 #include "loader/peek.h"
 
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -88,7 +90,7 @@ static void add_place(struct text *t, const struct guard *g)
 {
 	const struct replica *r = g->replica;
 
-	add(t, "stage '");
+	add(t, " in stage '");
 	add(t, r->pub.name);
 	add(t, "' (v");
 	add_number(t, g->build->number, 10);
@@ -104,6 +106,24 @@ static void add_place(struct text *t, const struct guard *g)
 		add(t, g->input->place->plan->name);
 		add(t, "'");
 	}
+}
+
+static void add_thread(struct text *t)
+{
+	struct dl_work work = dl_now();
+	char name[16] = "";
+
+	if (work.file) {
+		add(t, " while ");
+		add(t, work.file);
+		add(t, work.loading ? " was being loaded: its constructors run"
+		                    : " was being unloaded: its destructors run");
+		return;
+	}
+	prctl(PR_GET_NAME, name);
+	add(t, " in thread '");
+	add(t, name);
+	add(t, "', which runs no stage now");
 }
 
 static void add_file(struct text *t, const struct symbol *at)
@@ -214,11 +234,10 @@ PC_API size_t pc_crash_text(char *buffer, size_t room, int signal, const void *i
 	    sigabbrev_np(signal) ? "SIG" : "a signal"); /* safe here: a table of constants */
 	if (sigabbrev_np(signal))
 		add(&t, sigabbrev_np(signal));
-	add(&t, " in ");
 	if (g)
 		add_place(&t, g);
 	else
-		add(&t, "a thread that runs no stage now");
+		add_thread(&t);
 	add(&t, "\n");
 	/* Codes above 0 are the kernel's own; else another process, or abort(), sent it. */
 	if (si->si_code == SI_KERNEL && signal == SIGSEGV)

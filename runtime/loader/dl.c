@@ -1,8 +1,11 @@
-/* loader/dl.c: the one place that calls dlopen().
+/* loader/dl.c: the one place that calls dlopen(), and dlclose() for plugins.
  *
  * RTLD_NOW, because a symbol that is missing later ends the process with status 127; RTLD_LOCAL,
  * so that plugins do not see each other's symbols. A plugin linked with -ffast-math sets
- * flush-to-zero in its constructor for the thread that loads it: the control word is put back. */
+ * flush-to-zero in its constructor for the thread that loads it: the control word is put back.
+ *
+ * What a thread is at is read in signal handlers, so it is of a kind that needs no memory at its
+ * first use (initial-exec; two words). */
 #include "loader/dl.h"
 
 #include "base/error.h"
@@ -32,6 +35,13 @@ static void float_mode_set(unsigned mode)
 	(void)mode;
 }
 #endif
+
+static _Thread_local struct dl_work work __attribute__((tls_model("initial-exec")));
+
+struct dl_work dl_now(void)
+{
+	return work;
+}
 
 /* What stands in `text` between `before` and one of the characters in `until`; malloc'd. */
 static char *between(const char *text, const char *before, const char *until)
@@ -118,8 +128,10 @@ int dl_open(struct loader_plugin *plugin, struct pc_error **err)
 {
 	void *first[LOADER_FIRST_MAX];
 	unsigned mode = float_mode();
+	const struct dl_work before = work;
 	const char *said;
 
+	work = (struct dl_work){plugin->file, true};
 	open_first(&plugin->lint, first);
 	plugin->handle = dlopen(plugin->loaded, RTLD_NOW | RTLD_LOCAL);
 	if (!plugin->handle) {
@@ -127,6 +139,16 @@ int dl_open(struct loader_plugin *plugin, struct pc_error **err)
 		explain(said ? said : "no reason given", plugin->file, err);
 	}
 	close_first(&plugin->lint, first);
+	work = before;
 	float_mode_set(mode);
 	return plugin->handle ? PC_OK : PC_WRONG;
+}
+
+void dl_close(struct loader_plugin *plugin)
+{
+	const struct dl_work before = work;
+
+	work = (struct dl_work){plugin->file, false};
+	dlclose(plugin->handle);
+	work = before;
 }

@@ -72,7 +72,7 @@ static enum loader_end release(struct held *h, struct buf *why)
 	if (p->handle && KEEP)
 		end = LOADER_LOADED;
 	else if (p->handle && !left_behind(&h->before, p->image, p->lint.traits, why))
-		dlclose(p->handle);
+		dl_close(p);
 	if (p->handle && !KEEP && image_is_loaded(p->image)) {
 		end = LOADER_LOADED;
 		if (why && !why->text)

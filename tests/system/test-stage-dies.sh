@@ -144,6 +144,89 @@ crashes twice 134 SIGABRT "${code}.*libc\\.so"
 crashes libc 139 SIGSEGV "${code}.*libc\\.so"
 crashes qsort 139 SIGSEGV "${code}compare\\+0x[0-9a-f]+, crash(\\.v[0-9]+\\.[0-9a-f]+)?\\.so"
 
+# ---------------------------------------------------------------- in other callbacks, and beside them
+# where FILE FLAG...: of where.c.
+where() {
+	name=$1
+	shift
+	build "$name.so" "$cc" "-DNAME=\"${NAME:-$name}\"" "$@" "$sources/where.c" || fail 'where.c builds' why
+}
+where w
+where wsource -DSOURCE
+where wload -DLOAD
+where wunload -DUNLOAD
+where w2 -DTWO
+# crashes_in WHAT PATTERN ARGUMENT...: the first line, and the address below it; where $deep is set, an overflow.
+crashes_in() {
+	what=$1$deep
+	pattern=$2
+	shift 2
+	run pcrun "$@"
+	dies "$what" 139 "^pcrun: SIGSEGV $pattern\$"
+	if [ -n "$deep" ]; then
+		has "$what: how" err '^  (reading from|writing to|reading or writing) 0x[0-9a-f]+: the stack has overflowed$'
+	else
+		has "$what: how" err 'writing to 0x8: a null pointer'
+	fi
+	has "$what: where" err "${code}(crash|deeper)\\+0x[0-9a-f]+, w[a-z0-9]*(\\.v[0-9]+\\.[0-9a-f]+)?\\.so"
+	has_not "$what: no item" err 'item'
+}
+for deep in '' ', deep=true'; do
+	for thread in '' ' thread=own'; do
+		for callback in open finish close; do
+			crashes_in "$callback$thread" "in stage 'w' \\(v1, replica 0\\), in $callback" \
+				-e "stage w = ./w.so(where=$callback$deep)$thread; gen(count=10) -> w -> null"
+		done
+		crashes_in "produce$thread" "in stage 'w' \\(v1, replica 0\\), in produce" \
+			-e "stage w = ./wsource.so(where=produce$deep)$thread; w -> null"
+		crashes_in "closed$thread" "in stage 'w' \\(v1, replica 0\\), in closed" \
+			-e "stage w = ./w2.so(where=closed$deep)$thread; gen(count=2) -> w.in; gen -> w.side; w -> null"
+	done
+	crashes_in 'stop' "in stage 'w' \\(v1, replica 0\\), in stop" -e "stage w = ./w.so(where=stop$deep) daemon
+stage n = null() daemon; stage g = gen() daemon; gen(count=10) -> null; g -> w -> n"
+	export DEEP=1
+	[ -n "$deep" ] || unset DEEP
+	loading='while \./wload\.so was being loaded: its constructors run'
+	crashes_in 'a constructor' "$loading" -e './wload.so -> null'
+	crashes_in 'a constructor, looked at' "$loading" inspect ./wload.so
+	crashes_in 'a destructor' 'while \./wunload\.so was being unloaded: its destructors run' \
+		-e 'gen(count=2) -> ./wunload.so -> null'
+done
+unset DEEP
+deep=
+crashes_in 'a thread of its own' "in thread 'helper', which runs no stage now" \
+	-e './wsource.so(where=thread) -> null'
+crashes_in 'a signal handler' "in thread 'pcrun', which runs no stage now" \
+	-e './wsource.so(where=handler) -> null'
+
+# A build that is swapped in, untried, since a probe would have found it.
+# swapped WHAT FILE PATTERN
+swapped() {
+	"$PCRUN" -e "stage w = ./w.so(where=migrate$deep); gen(rate=50) -> w -> null" >out 2>err &
+	pid=$!
+	n=0
+	until "$PCRUN" status --graph=$pid >/dev/null 2>&1 || [ $n -gt 600 ]; do
+		sleep 0.1
+		n=$((n + 1))
+	done
+	"$PCRUN" swap --graph=$pid w "$2" >swap 2>&1
+	wait $pid
+	status=$?
+	dies "$1$deep" 139 "^pcrun: SIGSEGV $3\$"
+}
+PCRUN_PROBE=$work/none
+export PCRUN_PROBE
+NAME=w where wnext -DNEXT
+NAME=w where wnextload -DNEXT -DLOAD
+for deep in '' ', deep=true'; do
+	swapped migrate ./wnext.so "in stage 'w' \\(v2, replica 0\\), in migrate"
+	export DEEP=1
+	[ -n "$deep" ] || unset DEEP
+	swapped 'a constructor at a swap' ./wnextload.so "while .*/wnextload\\.so was being loaded: its constructors run"
+	[ -z "$deep" ] || has 'a constructor at a swap: how' err 'the stack has overflowed$'
+done
+unset DEEP PCRUN_PROBE
+
 # A stage that does not come back: SIGQUIT names it, the second SIGINT ends it.
 "$PCRUN" -e 'stage c = ./crash.so(how=loop); gen(count=10) -> c -> null' >out 2>err &
 pid=$!
