@@ -42,30 +42,54 @@ struct subject {
 	bool lock_free;
 };
 
-enum act { ACT_PUT, ACT_PUT_BATCH, ACT_TAKE, ACT_TAKE_BATCH, ACT_CLOSE };
+enum act {
+	ACT_PUT,
+	ACT_PUT_BATCH,
+	ACT_TAKE,
+	ACT_TAKE_BATCH,
+	ACT_CLOSE,
+	ACT_ARM,
+	ACT_CANCEL,
+	ACT_DONE
+};
 
 struct scene {
 	const char *name;
 	unsigned put, taken; /* before the operation */
 	enum act act;
-	bool task; /* a task waits for an item */
-	bool ours; /* for pcrun's queue only */
+	bool task;         /* a task waits for an item */
+	bool ours;         /* for pcrun's queue only */
+	enum pc_full full; /* likewise, as is what follows */
+	uint32_t capacity; /* 0: PEER_CAPACITY */
 };
 
 /* Segments have 16 slots first: fills around that make the victim append and retire. */
 static const struct scene scenes[] = {
-	{"put", 5, 2, ACT_PUT, false, false},
-	{"put, first of all", 0, 0, ACT_PUT, false, false},
-	{"put, new segment", 16, 3, ACT_PUT, false, false},
-	{"put, task waits", 7, 7, ACT_PUT, true, true},
-	{"batch", 5, 2, ACT_PUT_BATCH, false, false},
-	{"batch over an end", 14, 3, ACT_PUT_BATCH, false, false},
-	{"take", 5, 2, ACT_TAKE, false, false},
-	{"take, empty", 5, 5, ACT_TAKE, false, false},
-	{"take, new segment", 20, 16, ACT_TAKE, false, false},
-	{"take batch", 12, 2, ACT_TAKE_BATCH, false, false},
-	{"close", 5, 2, ACT_CLOSE, false, true},
-	{"close at an end", 16, 2, ACT_CLOSE, false, true},
+	{"put", 5, 2, ACT_PUT, false, false, PC_FULL_BLOCK, 0},
+	{"put, first of all", 0, 0, ACT_PUT, false, false, PC_FULL_BLOCK, 0},
+	{"put, new segment", 16, 3, ACT_PUT, false, false, PC_FULL_BLOCK, 0},
+	{"put, task waits", 7, 7, ACT_PUT, true, true, PC_FULL_BLOCK, 0},
+	{"put, full", PEER_CAPACITY, 0, ACT_PUT, false, true, PC_FULL_BLOCK, 0},
+	/* the first that finds so few places lingers */
+	{"put, nearly full", 97, 0, ACT_PUT, false, true, PC_FULL_BLOCK, 128},
+	{"put, drops itself", PEER_CAPACITY, 0, ACT_PUT, false, true, PC_FULL_DROP_NEW, 0},
+	{"put, drops the oldest", PEER_CAPACITY, 0, ACT_PUT, false, true, PC_FULL_DROP_OLD, 0},
+	{"batch", 5, 2, ACT_PUT_BATCH, false, false, PC_FULL_BLOCK, 0},
+	{"batch over an end", 14, 3, ACT_PUT_BATCH, false, false, PC_FULL_BLOCK, 0},
+	{"batch, task waits", 7, 7, ACT_PUT_BATCH, true, true, PC_FULL_BLOCK, 0},
+	{"batch, all places", 5, 5, ACT_PUT_BATCH, false, true, PC_FULL_DROP_OLD, BATCH},
+	{"batch, drops the oldest", 1, 0, ACT_PUT_BATCH, false, true, PC_FULL_DROP_OLD, BATCH},
+	{"take", 5, 2, ACT_TAKE, false, false, PC_FULL_BLOCK, 0},
+	{"take, empty", 5, 5, ACT_TAKE, false, false, PC_FULL_BLOCK, 0},
+	{"take, new segment", 20, 16, ACT_TAKE, false, false, PC_FULL_BLOCK, 0},
+	{"take batch", 12, 2, ACT_TAKE_BATCH, false, false, PC_FULL_BLOCK, 0},
+	{"take batch, new segment", 20, 16, ACT_TAKE_BATCH, false, false, PC_FULL_BLOCK, 0},
+	{"close", 5, 2, ACT_CLOSE, false, true, PC_FULL_BLOCK, 0},
+	{"close at an end", 16, 2, ACT_CLOSE, false, true, PC_FULL_BLOCK, 0},
+	{"close, task waits", 7, 7, ACT_CLOSE, true, true, PC_FULL_BLOCK, 0},
+	{"task begins to wait", 7, 7, ACT_ARM, false, true, PC_FULL_BLOCK, 0},
+	{"task waits no more", 7, 7, ACT_CANCEL, true, true, PC_FULL_BLOCK, 0},
+	{"done", 7, 2, ACT_DONE, false, true, PC_FULL_BLOCK, 0},
 };
 
 /* Shared by tracer and child. */
@@ -82,9 +106,21 @@ static struct shared *shared;
 static const struct subject *subject;
 static char pool[64];
 
+static void count_drop(void *user, void *item)
+{
+	(void)user;
+	(void)item;
+	atomic_fetch_add_explicit(&shared->taken, 1, memory_order_relaxed);
+}
+
 static void *pcrun_create(void)
 {
-	struct pc_queue_options options = {.size = sizeof(options), .capacity = PEER_CAPACITY};
+	const struct scene *scene = &scenes[shared->scene];
+	struct pc_queue_options options = {.size = sizeof(options),
+	                                   .capacity = scene->capacity ? scene->capacity
+	                                                               : PEER_CAPACITY,
+	                                   .full = scene->full,
+	                                   .drop = count_drop};
 	struct pc_queue *queue;
 
 	CHECK(pc_queue_create(&queue, &options) == PC_OK, "create");
@@ -105,6 +141,8 @@ static size_t pcrun_take(void *queue, void **items, size_t max)
 {
 	size_t taken = 0;
 
+	if (max == 1)
+		return pc_queue_take(queue, items, 0) == PC_OK;
 	pc_queue_take_batch(queue, items, max, &taken, 0);
 	return taken;
 }
@@ -205,10 +243,21 @@ static void *victim(void *unused)
 		case ACT_CLOSE:
 			pc_queue_writer_end(queue);
 			break;
+		case ACT_ARM:
+			queue_wait_take(queue, &waiter);
+			break;
+		case ACT_CANCEL:
+			queue_cancel(queue, &waiter);
+			break;
+		case ACT_DONE:
+			CHECK(pc_queue_done(queue, 1) == PC_OK, "done");
+			break;
 		}
 		stop_here();
 		if (atomic_load_explicit(&shared->quit, memory_order_relaxed))
 			return unused;
+		if (scene->task || scene->act == ACT_ARM)
+			queue_cancel(queue, &waiter);
 		while (take(queue, BATCH))
 			;
 		CHECK(shared->put == shared->taken, "%s: %ld put, %ld taken", scene->name,
