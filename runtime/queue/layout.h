@@ -67,11 +67,14 @@
  *   S6 writers, readers: release by end -> acquire by the last one, who seals
  *   S7 pool: release by push -> acquire by pop: the segment's header
  *   W1 store-then-look, seq_cst on all four: a change (slot, head, next, stopped, starved,
- *      capacity), then load `waiting` | add to `waiting`, then load what one waits for
+ *      capacity), then load `waiting` | add to `waiting`, then load what one waits for. Tasks
+ *      have one step more: … then take the inbox | … then push to the inbox, then look again
  *   W2 pending: seq_cst like W1: a change, then look at pending | clear pending, then look
  *   W3 event: release by wake -> acquire by the waiter; it makes futex_wait return
  *   R1 retired: release by push -> acquire by the reclaimer: the segment's fields
  *   R2 like W1: push, then load asleep | store asleep, then look at the stack
+ *   R3 waking: seq_cst like W1: raised, then `starved` lowered and tasks woken, then raised |
+ *      `starved` looked at between two equal looks at it: see control.c of the engine
  *   T1 serving: acquire on entry -> release on leaving: the list of tasks
  *   T2 inbox: release by push -> acquire by the server: the waiter's fields
  *   J1 like W1: done, dropped or poisoned, then load joiners | add joiners, then look at them
@@ -175,7 +178,7 @@ struct pc_queue {
 
 	/* all, written rarely */
 	alignas(QUEUE_LINE) _Atomic uint32_t capacity; /* queue_capacity() */
-	uint32_t full; /* enum pc_full; changes when nobody puts */
+	_Atomic uint32_t full; /* queue_full(); changes when nobody puts */
 	void (*drop)(void *user, void *item);
 	void *drop_user;
 	_Atomic uint64_t waiting[2]; /* by side: threads | tasks << 32 */
@@ -209,10 +212,19 @@ static inline uint32_t queue_capacity(const struct pc_queue *queue)
 	                            memory_order_relaxed);
 }
 
+/* enum pc_full */
+static inline uint32_t queue_full(const struct pc_queue *queue)
+{
+	/* relaxed: puts come before or after a change; a taker who wakes them wakes once too often */
+	return atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&queue->full,
+	                            memory_order_relaxed);
+}
+
 /* put.c: as many as fit; PC_OK when all are in, else PC_FULL, PC_CLOSED, PC_NOMEM. */
 int put_some(struct pc_queue *queue, void *const *items, size_t n, size_t *ret_put);
-uint64_t put_position(struct pc_queue *queue); /* T */
-bool put_ready(struct pc_queue *queue);        /* a put would not say PC_FULL */
+uint64_t put_position(struct pc_queue *queue);     /* T */
+bool put_ready(struct pc_queue *queue);            /* a put would not say PC_FULL */
+bool put_waits_for_memory(struct pc_queue *queue); /* it would, but for `starved` */
 void put_seal(struct pc_queue *queue);
 
 /* room.c: a look at head: how many of the `wanted` places behind `position` are free? */
@@ -226,6 +238,7 @@ int take_some(struct pc_queue *queue, void **items, size_t max, size_t *ret_take
               unsigned *ret_version, enum patience patience);
 bool take_ready(struct pc_queue *queue);     /* a take would not say PC_EMPTY */
 bool take_skip(struct pc_queue *queue);      /* head stood on a poisoned batch: stepped over */
+void take_poison(struct pc_queue *queue);    /* head stands on a late batch: poison it */
 bool take_is_closed(struct pc_queue *queue); /* head stands on the seal */
 
 static inline bool queue_is_item(const void *item)

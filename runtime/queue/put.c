@@ -214,6 +214,13 @@ __attribute__((noinline)) static int put_at(struct pc_queue *queue, struct curso
 		put += k;
 		at.position += k;
 	}
+	/* A putter that was held up between its claim and its hint has set the hint back, for good if
+	 * nobody puts: then estimates would show room, and be asked again and again. Relaxed look: it
+	 * only saves the store. */
+	if (rc == PC_FULL &&
+	    atomic_load_explicit(&queue->tail_hint, memory_order_relaxed) < at.position)
+		atomic_store_explicit(&queue->tail_hint, at.position,
+		                      memory_order_release); /* S3 */
 	*ret_put = put;
 	return rc;
 }
@@ -331,6 +338,11 @@ static bool has_room(struct pc_queue *queue, uint64_t position)
 	return head > position || position - head < capacity;
 }
 
+static bool is_starved(struct pc_queue *queue)
+{
+	return atomic_load_explicit(&queue->starved, memory_order_seq_cst); /* W1 */
+}
+
 bool put_ready(struct pc_queue *queue)
 {
 	struct cursor at;
@@ -339,13 +351,26 @@ bool put_ready(struct pc_queue *queue)
 	queue_rcu_lock();
 	if (find_tail(queue, &at) == WORD_SEAL)
 		ready = true;
-	else if (at_end(&at) &&
-	         atomic_load_explicit(&queue->starved, memory_order_seq_cst)) /* W1 */
+	else if (at_end(&at) && is_starved(queue))
 		ready = false;
 	else
-		ready = has_room(queue, at.position);
+		/* drop-old makes its own room, as no_room() in queue.c has it */
+		ready = has_room(queue, at.position) ||
+		        (queue_full(queue) == PC_FULL_DROP_OLD && !is_starved(queue));
 	queue_rcu_unlock();
 	return ready;
+}
+
+bool put_waits_for_memory(struct pc_queue *queue)
+{
+	struct cursor at;
+	bool waits;
+
+	queue_rcu_lock();
+	waits = find_tail(queue, &at) != WORD_SEAL && at_end(&at) && is_starved(queue) &&
+	        has_room(queue, at.position);
+	queue_rcu_unlock();
+	return waits;
 }
 
 void put_seal(struct pc_queue *queue)

@@ -29,7 +29,7 @@ int pc_queue_create(struct pc_queue **ret_queue, const struct pc_queue_options *
 		return PC_NOMEM;
 	memset((void *)queue, 0, sizeof(*queue));
 	atomic_init(&queue->capacity, given.capacity ? given.capacity : CAPACITY_DEFAULT);
-	queue->full = given.full;
+	atomic_init(&queue->full, given.full);
 	queue->drop = given.drop;
 	queue->drop_user = given.drop_user;
 	atomic_init(&queue->writers, given.writers ? given.writers : 1);
@@ -93,7 +93,7 @@ static int no_room(struct pc_queue *queue, int64_t timeout_ns, int64_t *deadline
 	/* A poisoned batch may be what fills it: nobody has taken since. */
 	if (take_skip(queue))
 		return PC_OK;
-	if (queue->full == PC_FULL_DROP_OLD &&
+	if (queue_full(queue) == PC_FULL_DROP_OLD &&
 	    /* relaxed: dropping would make room, but no memory; either answer is right */
 	    !atomic_load_explicit(&queue->starved, memory_order_relaxed)) {
 		if (take_some(queue, &oldest, 1, &n, &version, HASTY) == PC_OK) {
@@ -101,10 +101,13 @@ static int no_room(struct pc_queue *queue, int64_t timeout_ns, int64_t *deadline
 			                          memory_order_seq_cst);
 			account_changed(queue);
 			drop(queue, oldest);
+		} else {
+			/* Batches on their way may hold all the places, and their owners be stopped. */
+			take_poison(queue);
 		}
 		return PC_OK;
 	}
-	if (queue->full == PC_FULL_ERROR || timeout_ns <= 0)
+	if (queue_full(queue) == PC_FULL_ERROR || timeout_ns <= 0)
 		return PC_FULL;
 	return wait_once(queue, SIDE_PUT, timeout_ns, deadline_ns);
 }
@@ -117,7 +120,7 @@ int queue_put_slowly(struct pc_queue *queue, void *const *items, size_t n, size_
 	while (rc == PC_FULL) {
 		size_t more;
 
-		if (queue->full == PC_FULL_DROP_NEW && !take_skip(queue)) {
+		if (queue_full(queue) == PC_FULL_DROP_NEW && !take_skip(queue)) {
 			/* relaxed: a figure */
 			atomic_fetch_add_explicit(&queue->dropped_new, n - *ret_put,
 			                          memory_order_relaxed);
@@ -125,7 +128,7 @@ int queue_put_slowly(struct pc_queue *queue, void *const *items, size_t n, size_
 				drop(queue, items[*ret_put]);
 			return PC_OK;
 		}
-		if (queue->full != PC_FULL_DROP_NEW) {
+		if (queue_full(queue) != PC_FULL_DROP_NEW) {
 			rc = no_room(queue, timeout_ns, &deadline_ns);
 			if (rc != PC_OK)
 				break;
@@ -135,6 +138,9 @@ int queue_put_slowly(struct pc_queue *queue, void *const *items, size_t n, size_
 		if (more)
 			wait_after(queue, SIDE_PUT);
 	}
+	/* We may have been woken for room that we do not use: others can, perhaps. */
+	if (rc == PC_NOMEM)
+		wait_pass_on(queue, SIDE_PUT);
 	return rc;
 }
 
@@ -232,7 +238,8 @@ unsigned queue_version(const struct pc_queue *queue)
 
 void queue_set_policy(struct pc_queue *queue, uint32_t capacity, uint32_t full)
 {
-	queue->full = full;
+	/* relaxed: see queue_full() */
+	atomic_store_explicit(&queue->full, full, memory_order_relaxed);
 	atomic_store_explicit(&queue->capacity, capacity, memory_order_seq_cst); /* W1 */
 	/* relaxed, both: nobody puts now; 0: the next put looks at the head */
 	atomic_store_explicit(&queue->limit, 0, memory_order_relaxed); /* relaxed: as above */
@@ -279,4 +286,14 @@ size_t queue_room(const struct pc_queue *queue)
 	uint32_t capacity = queue_capacity(queue);
 
 	return capacity - fill(queue, capacity);
+}
+
+bool queue_has_item(const struct pc_queue *queue)
+{
+	return take_ready((struct pc_queue *)(uintptr_t)queue);
+}
+
+bool queue_waits_for_memory(const struct pc_queue *queue)
+{
+	return put_waits_for_memory((struct pc_queue *)(uintptr_t)queue);
 }

@@ -42,6 +42,12 @@ int queue_wait_put(struct pc_queue *queue, struct queue_waiter *waiter);
  * called or is being called now. */
 bool queue_cancel(struct pc_queue *queue, struct queue_waiter *waiter);
 
+/* Returns at a moment when nobody is being woken because there is memory again, with the number of
+ * times that this has happened, in any queue. Such wake-ups come from a thread of the queues' own
+ * (reclaim.c), which the owner of a task can not join: he calls this before he frees tasks, all of
+ * which have been woken or cancelled. */
+uint32_t queue_wakes_over(void);
+
 /* One change wakes one task, and that task's take or put wakes the next one if there is more. A
  * task that was woken and will not take (put) after all must say so, or others sleep on. */
 void queue_pass(struct pc_queue *queue, struct queue_waiter *waiter);
@@ -57,6 +63,11 @@ size_t queue_held(const struct pc_queue *queue);
 /* Estimates that may be stale at once: free places as puts see them, items as takes see them. */
 size_t queue_room(const struct pc_queue *queue);
 size_t queue_fill(const struct pc_queue *queue);
+/* Exact, at this moment: a take would not say PC_EMPTY. */
+bool queue_has_item(const struct pc_queue *queue);
+/* It has room, but who waits for it sleeps until a grace period is over. It will be woken: who sees
+ * this no more, between two equal answers of queue_wakes_over(), knows that it has been. */
+bool queue_waits_for_memory(const struct pc_queue *queue);
 /* Puts can never succeed again (no readers) / takes can never yield again (closed and empty). */
 bool queue_put_closed(const struct pc_queue *queue);
 bool queue_take_closed(const struct pc_queue *queue);

@@ -32,8 +32,8 @@
 
 static _Atomic(struct segment *) retired;
 static _Atomic uint32_t asleep; /* futex */
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static bool started;
+static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
+static bool started; /* under `starting` */
 
 void reclaim_later(struct segment *segment)
 {
@@ -133,8 +133,15 @@ static void start(void)
 	pthread_attr_destroy(&attributes);
 }
 
+/* Not pthread_once(): what fails for want of a thread may be tried again. */
 bool reclaim_start(void)
 {
-	pthread_once(&once, start);
-	return started;
+	bool runs;
+
+	pthread_mutex_lock(&starting);
+	if (!started)
+		start();
+	runs = started;
+	pthread_mutex_unlock(&starting);
+	return runs;
 }

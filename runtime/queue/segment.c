@@ -25,6 +25,7 @@
 #include "queue/reclaim.h"
 #include "queue/wait.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -34,11 +35,15 @@
 #define GROW_MS   50
 #define SHRINK_MS 1000
 
+_Static_assert(SEGMENT_RETIRED_MAX_BYTES > 4 * (sizeof(queue_slot) << SHIFT_MAX),
+               "more than one segment makes a queue starve: see segment_reclaim()");
+
 struct segment queue_sealed;
 _Atomic uint64_t segment_retired_max_bytes = SEGMENT_RETIRED_MAX_BYTES;
 
 static _Atomic(struct segment *) pools[SHIFT_MAX + 1];
 static _Atomic uint64_t pool_bytes;
+static _Atomic uint32_t waking; /* odd while the reclaimer's thread wakes those who starved */
 
 static size_t size_bytes(const struct segment *segment)
 {
@@ -117,7 +122,10 @@ static uint32_t next_shift(const struct segment *before, uint32_t now)
 }
 
 /* Too much waits for a grace period. The flag goes up before the second look, so that either
- * that look or the reclaimer which brings the sum down sees the other (W1). */
+ * that look or the reclaimer which brings the sum down sees the other (W1).
+ * Lowered here, it may have been up for others, too, who sleep. Nobody wakes them at once, but we
+ * go on to put: who puts passes a wake-up on, who gets no memory does (queue_put_slowly()), who
+ * finds the queue full has takers in front of him who will, and a seal wakes all. */
 static bool starving(struct pc_queue *queue)
 {
 	/* relaxed: set once by a test before it starts */
@@ -160,6 +168,24 @@ int segment_make(struct pc_queue *queue, const struct segment *before,
 	return PC_OK;
 }
 
+/* The flag goes down inside of it, so that whoever sees neither knows that all have been woken. */
+static void wake_the_starved(struct pc_queue *queue)
+{
+	atomic_fetch_add_explicit(&waking, 1, memory_order_seq_cst);     /* R3 */
+	atomic_store_explicit(&queue->starved, 0, memory_order_seq_cst); /* W1 */
+	wait_wake_all(queue, SIDE_PUT);
+	atomic_fetch_add_explicit(&waking, 1, memory_order_seq_cst); /* R3 */
+}
+
+uint32_t queue_wakes_over(void)
+{
+	uint32_t now;
+
+	while ((now = atomic_load_explicit(&waking, memory_order_seq_cst)) & 1) /* R3 */
+		sched_yield();
+	return now;
+}
+
 uint64_t segment_reclaim(struct segment *segment)
 {
 	struct pc_queue *queue;
@@ -169,15 +195,15 @@ uint64_t segment_reclaim(struct segment *segment)
 	bytes = size_bytes(segment);
 	pool_push(segment);
 
-	/* Our bytes keep the queue's memory, so it is looked at before they are taken off. */
+	/* Our bytes keep the queue's memory, so it is looked at before they are taken off. A putter who
+	 * raises the flag between the two, having seen our bytes still there, is not forgotten: above
+	 * the maximum are the bytes of many segments, and each of the others, which come after us,
+	 * looks at the flag again. The last of them finds less than half, and the flag. */
 	left = atomic_load_explicit(&queue->retired, memory_order_seq_cst) - bytes; /* W1 */
 	if (atomic_load_explicit(&queue->starved, memory_order_seq_cst) &&          /* W1 */
 	    /* relaxed: set once by a test before it starts */
-	    left <= atomic_load_explicit(&segment_retired_max_bytes, memory_order_relaxed) /
-	                    2) {
-		atomic_store_explicit(&queue->starved, 0, memory_order_seq_cst); /* W1 */
-		wait_wake_all(queue, SIDE_PUT);
-	}
+	    left <= atomic_load_explicit(&segment_retired_max_bytes, memory_order_relaxed) / 2)
+		wake_the_starved(queue);
 	left = atomic_fetch_sub_explicit(&queue->retired, bytes, /* S5, W1 */
 	                                 memory_order_seq_cst);
 	if (left == bytes)

@@ -104,18 +104,16 @@ static bool item_behind(struct segment *segment, uint64_t position)
 	}
 }
 
-/* A batch at the head is not published. */
-static enum found late(struct pc_queue *queue, const struct cursor *at, uintptr_t word)
+/* A batch at the head is not published: its owner gets a moment, then it is poisoned. */
+static void poison_late(struct pc_queue *queue, const struct cursor *at, uintptr_t word)
 {
 	queue_slot *slot = segment_slot(at->segment, at->position - at->segment->base);
 	uintptr_t busy = word;
 
-	if (!item_behind(at->segment, at->position + WORD_STEP(word)))
-		return FOUND_NOTHING;
 	for (unsigned i = 0; i <= LATE_POLLS; i++) {
 		/* relaxed: find_head() reads it again, with order */
 		if (atomic_load_explicit(slot, memory_order_relaxed) != word)
-			return FOUND_AGAIN;
+			return;
 		if (i < LATE_POLLS)
 			caa_cpu_relax();
 		else
@@ -130,6 +128,13 @@ static enum found late(struct pc_queue *queue, const struct cursor *at, uintptr_
 		                          memory_order_seq_cst);
 		account_changed(queue);
 	}
+}
+
+static enum found late(struct pc_queue *queue, const struct cursor *at, uintptr_t word)
+{
+	if (!item_behind(at->segment, at->position + WORD_STEP(word)))
+		return FOUND_NOTHING;
+	poison_late(queue, at, word);
 	return FOUND_AGAIN;
 }
 
@@ -359,6 +364,17 @@ bool take_skip(struct pc_queue *queue)
 		step_over(queue, &at, word);
 	queue_rcu_unlock();
 	return found == FOUND_AGAIN;
+}
+
+void take_poison(struct pc_queue *queue)
+{
+	struct cursor at;
+	uintptr_t word = 0;
+
+	queue_rcu_lock();
+	if (find_head(queue, &at, &word) == FOUND_ITEM && WORD_TAG(word) == WORD_BUSY)
+		poison_late(queue, &at, word);
+	queue_rcu_unlock();
 }
 
 bool take_is_closed(struct pc_queue *queue)

@@ -43,11 +43,12 @@ static void unlink_waiter(struct queue_side *side, struct queue_waiter *waiter)
 		side->last = waiter->prev;
 }
 
-/* The inbox is a stack: turn it round. */
+/* The inbox is a stack: turn it round. Who finds it empty comes before the next push (W1): the
+ * newcomer's second look then sees what the server has changed before. */
 static void empty_inbox(struct queue_side *side)
 {
-	struct queue_waiter *waiter =
-		atomic_exchange_explicit(&side->inbox, NULL, memory_order_acquire); /* T2 */
+	struct queue_waiter *waiter = atomic_exchange_explicit(&side->inbox, NULL, /* T2, W1 */
+	                                                       memory_order_seq_cst);
 	struct queue_waiter *oldest = NULL;
 
 	while (waiter) {

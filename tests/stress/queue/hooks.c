@@ -33,43 +33,60 @@ void queue_step(enum queue_step step)
 		usleep(1000);
 }
 
+enum how { BATCHES, SINGLES, TAKES };
+
 struct frozen {
 	pthread_t thread;
 	struct pc_queue *queue;
 	int step;
-	bool take;
+	enum how how;
 	size_t put, taken;
 };
+
+static size_t put_some_items(struct frozen *frozen, void *const *items)
+{
+	size_t n;
+
+	if (frozen->how == SINGLES)
+		return pc_queue_put(frozen->queue, items[0], 0) == PC_OK;
+	pc_queue_put_batch(frozen->queue, items, BATCH, &n, 0);
+	return n;
+}
+
+static size_t take_some_items(struct frozen *frozen, void **items)
+{
+	size_t n;
+
+	if (frozen->how != BATCHES)
+		return pc_queue_take(frozen->queue, items, 0) == PC_OK;
+	pc_queue_take_batch(frozen->queue, items, BATCH, &n, 0);
+	return n;
+}
 
 static void *act(void *argument)
 {
 	struct frozen *frozen = argument;
 	void *items[BATCH];
-	size_t n;
 
 	for (size_t i = 0; i < BATCH; i++)
 		items[i] = pool + 100 + 2 * i;
 	stop_at = frozen->step;
 	/* Work until the place has come by. */
 	while (stop_at != -1) {
-		if (!frozen->take) {
-			pc_queue_put_batch(frozen->queue, items, BATCH, &n, 0);
-			frozen->put += n;
-		}
+		if (frozen->how != TAKES)
+			frozen->put += put_some_items(frozen, items);
 		if (stop_at == -1)
 			break;
-		n = 0;
-		pc_queue_take_batch(frozen->queue, items, frozen->take ? 1 : BATCH, &n, 0);
-		frozen->taken += n;
+		frozen->taken += take_some_items(frozen, items);
 	}
 	return NULL;
 }
 
-static void freeze(struct frozen *frozen, struct pc_queue *queue, int step, bool take)
+static void freeze(struct frozen *frozen, struct pc_queue *queue, int step, enum how how)
 {
 	unsigned before = atomic_load_explicit(&stopped, memory_order_acquire);
 
-	*frozen = (struct frozen){.queue = queue, .step = step, .take = take};
+	*frozen = (struct frozen){.queue = queue, .step = step, .how = how};
 	pthread_create(&frozen->thread, NULL, act, frozen);
 	for (unsigned ms = 0; atomic_load_explicit(&stopped, memory_order_acquire) == before;
 	     ms++) {
@@ -78,15 +95,21 @@ static void freeze(struct frozen *frozen, struct pc_queue *queue, int step, bool
 	}
 }
 
-static struct pc_queue *make(uint32_t capacity)
+static struct pc_queue *make_full(uint32_t capacity, uint32_t full)
 {
-	struct pc_queue_options options = {.size = sizeof(options), .capacity = capacity};
+	struct pc_queue_options options = {
+		.size = sizeof(options), .capacity = capacity, .full = full};
 	struct pc_queue *queue;
 
 	CHECK(pc_queue_create(&queue, &options) == PC_OK, "create");
 	atomic_store_explicit(&stopped, 0, memory_order_release);
 	atomic_store_explicit(&go_on, 0, memory_order_release);
 	return queue;
+}
+
+static struct pc_queue *make(uint32_t capacity)
+{
+	return make_full(capacity, PC_FULL_BLOCK);
 }
 
 static void thaw(struct frozen *frozen)
@@ -114,14 +137,14 @@ static void check_balance(struct pc_queue *queue, size_t put, size_t taken)
 }
 
 /* Every place that a put or take passes; the others put and take 5000 items each way. */
-static void at_each_step(int step)
+static void at_each_step(int step, enum how how)
 {
 	struct pc_queue *queue = make(64);
 	struct frozen frozen;
 	size_t put = 0, taken = 0, n;
 	void *items[8];
 
-	freeze(&frozen, queue, step, false);
+	freeze(&frozen, queue, step, how);
 	for (size_t i = 0; i < 8; i++)
 		items[i] = pool + 2 * i;
 	for (unsigned calls = 0; put < 5000 || taken < 5000; calls++) {
@@ -145,12 +168,12 @@ static void late_batch(int owner_step, int taker_step)
 	struct frozen owner, taker = {0};
 	void *item;
 
-	freeze(&owner, queue, owner_step, false);
+	freeze(&owner, queue, owner_step, BATCHES);
 	CHECK(pc_queue_take(queue, &item, 0) == PC_EMPTY, "a batch in flight is not there yet");
 	CHECK(pc_queue_put(queue, pool, 0) == PC_OK, "put behind");
 	CHECK(pc_queue_put(queue, pool + 2, 0) == PC_OK, "put behind");
 	if (taker_step >= 0)
-		freeze(&taker, queue, taker_step, true);
+		freeze(&taker, queue, taker_step, TAKES);
 	CHECK(pc_queue_take(queue, &item, 0) == PC_OK && item == pool, "first behind");
 	CHECK(pc_queue_take(queue, &item, 0) == PC_OK && item == pool + 2, "second behind");
 	CHECK(pc_queue_take(queue, &item, 0) == PC_EMPTY, "nothing more");
@@ -169,15 +192,60 @@ static void full_of_poison(void)
 	struct pc_queue *queue = make(BATCH + 1);
 	struct frozen owner, taker;
 
-	freeze(&owner, queue, STEP_PUT_PUBLISH, false);
+	freeze(&owner, queue, STEP_PUT_PUBLISH, BATCHES);
 	CHECK(pc_queue_put(queue, pool, 0) == PC_OK, "the last place");
 	CHECK(pc_queue_put(queue, pool, 0) == PC_FULL, "places that a batch has reserved");
-	freeze(&taker, queue, STEP_TAKE_POISONED, true);
+	freeze(&taker, queue, STEP_TAKE_POISONED, TAKES);
 	CHECK(pc_queue_put(queue, pool, 0) == PC_OK, "reserved by nobody any more");
 	atomic_store_explicit(&go_on, 1, memory_order_release);
 	pthread_join(owner.thread, NULL);
 	pthread_join(taker.thread, NULL);
 	check_balance(queue, 2 + owner.put, owner.taken + taker.taken);
+	pc_queue_destroy(queue);
+}
+
+/* Batches that fill the queue have nothing behind them, and nothing can be dropped: a put that drops
+ * the oldest does not wait for their owners. */
+static void drop_old_behind_batches(int owner_step)
+{
+	struct pc_queue *queue = make_full(BATCH, PC_FULL_DROP_OLD);
+	struct pc_queue_stats stats;
+	struct frozen owner;
+	void *item, *first = NULL;
+
+	freeze(&owner, queue, owner_step, BATCHES);
+	for (unsigned i = 0; i < 3 * BATCH; i++)
+		CHECK(pc_queue_put(queue, pool + 2 * i, 0) == PC_OK, "put");
+	CHECK(pc_queue_take(queue, &first, 0) == PC_OK, "take");
+	/* BATCH of them are in; or one place was empty beside the batch, and is still */
+	CHECK(first == pool + 2 * (2 * BATCH), "the oldest");
+	thaw(&owner);
+	while (pc_queue_take(queue, &item, 0) == PC_OK)
+		owner.taken++;
+	pc_queue_stats(queue, &stats, sizeof(stats));
+	CHECK(stats.put == 3 * BATCH + owner.put &&
+	              stats.put == owner.taken + 1 + stats.dropped && stats.queued == 0,
+	      "%lu put, %zu taken, %lu dropped", (unsigned long)stats.put, owner.taken,
+	      (unsigned long)stats.dropped);
+	pc_queue_destroy(queue);
+}
+
+/* A put that is held up sets the hint back behind those of others. Who finds the queue full then
+ * must not be told of room again and again. */
+static void hint_set_back(void)
+{
+	struct pc_queue *queue = make(8);
+	struct frozen late;
+
+	freeze(&late, queue, STEP_PUT_CLAIMED, SINGLES);
+	for (unsigned i = 0; i < 7; i++)
+		CHECK(pc_queue_put(queue, pool, 0) == PC_OK, "put");
+	thaw(&late);
+	CHECK(queue_has_item(queue), "full");
+	CHECK(pc_queue_put(queue, pool, 0) == PC_FULL, "full");
+	CHECK(queue_room(queue) == 0, "%zu free places in a full queue", queue_room(queue));
+	check_balance(queue, 7 + late.put, late.taken);
+	CHECK(!queue_has_item(queue), "empty");
 	pc_queue_destroy(queue);
 }
 
@@ -258,16 +326,23 @@ int main(void)
 {
 	static const int owners[] = {STEP_PUT_CLAIMED, STEP_PUT_FILLING, STEP_PUT_PUBLISH};
 
-	for (int step = 0; step <= STEP_TAKE_RETIRE; step++)
-		if (step != STEP_TAKE_POISON && step != STEP_TAKE_POISONED)
-			at_each_step(step);
+	alarm(200);
+	for (int step = 0; step <= STEP_TAKE_RETIRE; step++) {
+		if (step == STEP_TAKE_POISON || step == STEP_TAKE_POISONED)
+			continue;
+		at_each_step(step, BATCHES);
+		if (step != STEP_PUT_FILLING && step != STEP_PUT_PUBLISH)
+			at_each_step(step, SINGLES);
+	}
 	for (size_t i = 0; i < sizeof(owners) / sizeof(*owners); i++) {
 		late_batch(owners[i], -1);
 		late_batch(owners[i], STEP_TAKE_POISON);
 		late_batch(owners[i], STEP_TAKE_POISONED);
 		late_batch(owners[i], STEP_TAKE_CLAIM);
+		drop_old_behind_batches(owners[i]);
 	}
 	full_of_poison();
+	hint_set_back();
 	item_while_arming();
 	work_while_serving();
 	printf("passed\n");
