@@ -225,17 +225,47 @@ static void apply_stop(struct engine *e)
 	}
 }
 
-static void look_for_deadlock(struct engine *e)
+static bool lane_waits_for_memory(const struct lane *lane)
+{
+	/* acquire, as the replica that sleeps: N2 of waiting.c */
+	return atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&lane->waiting.state,
+	                            memory_order_acquire) == WAITING_ARMED && /* N2 */
+	       queue_waits_for_memory(lane->waiting.queue);
+}
+
+static bool waits_for_memory(const struct engine *e)
+{
+	for (uint32_t i = 0; i < e->plan->n_stages; i++)
+		for (uint32_t k = 0; k < e->stages[i]->n_replicas; k++) {
+			const struct replica *r = e->stages[i]->replicas[k];
+
+			for (uint32_t o = 0; o < r->n_outputs && !r->reported; o++)
+				for (uint32_t l = 0; l < r->outputs[o].n_lanes; l++)
+					if (lane_waits_for_memory(&r->outputs[o].lanes[l]))
+						return true;
+		}
+	return false;
+}
+
+/* All slept, after `wakes` wake-ups for memory. False: one sleeps whom the end of a grace period will
+ * wake, and we hear of it when he sleeps again. */
+static bool look_for_deadlock(struct engine *e, uint32_t wakes)
 {
 	struct pc_error *error = NULL;
 	struct buf text = {0};
 
 	if (e->stopping || reload_is_under_way(e))
-		return;
+		return true;
+	if (waits_for_memory(e))
+		return false;
+	/* Somebody was woken meanwhile by a thread that is not counted in `awake`: look again. */
+	if (queue_wakes_over() != wakes)
+		return true;
 	buf_adds(&text, "nothing in the graph can move any more:\n");
 	explain(e, &text);
 	error_set_text(&error, PC_DEADLOCK, buf_take(&text));
 	engine_fail(e, PC_DEADLOCK, error);
+	return true;
 }
 
 static void on_async(uv_async_t *async)
@@ -243,6 +273,7 @@ static void on_async(uv_async_t *async)
 	struct engine *e = async->data;
 
 	while (!e->finished) {
+		uint32_t wakes = queue_wakes_over();
 		uint32_t awake = atomic_load_explicit(&e->awake, memory_order_acquire); /* C7 */
 		bool news = control_read_messages(e);
 
@@ -251,9 +282,7 @@ static void on_async(uv_async_t *async)
 		apply_stop(e);
 		if (e->live == 0)
 			finish(e);
-		else if (!news && awake == 0)
-			look_for_deadlock(e);
-		else if (!news)
+		else if (!news && (awake > 0 || !look_for_deadlock(e, wakes)))
 			break;
 	}
 }

@@ -305,6 +305,8 @@ void engine_destroy(struct engine *e)
 	if (e->stuck)
 		return; /* abandoned threads may still look: the memory stays until the process ends */
 	crash_watch(e, false);
+	/* The last thread that may have a replica in its hands, and is not the engine's. */
+	queue_wakes_over();
 	if (e->loop_ready)
 		uv_loop_close(&e->loop);
 	item_cache_set_current(&e->control_cache);

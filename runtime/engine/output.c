@@ -321,10 +321,10 @@ bool output_arm(struct replica *r)
 
 			if (!may_fill(lane) || (!pending && queue_room(lane->place->queue) > 0))
 				continue;
-			/* There was none a moment ago: try again, or it would have to wait until
-			 * another output that is full has room. */
-			if (queue_room(lane->place->queue) > 0)
-				return false;
+			/* There was none a moment ago: if there is now, try again, or it would have
+			 * to wait until another output that is full has room. The queue says so
+			 * exactly; one whose memory waits for a grace period has none, and lets
+			 * us sleep as well. */
 			if (!waiting_arm_put(&lane->waiting))
 				return false;
 			asleep = true;

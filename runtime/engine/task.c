@@ -1,11 +1,12 @@
 /* engine/task.c: when a replica runs: at most one thread at a time, and no wake-up is lost.
  *
- *   IDLE --notify--> QUEUED --a thread takes it--> RUNNING --settle--> IDLE, QUEUED or ENDED
- *                                                  RUNNING --notify--> NOTIFIED --settle--> QUEUED
+ *   IDLE --notify--> QUEUED --a thread takes it--> RUNNING --settle--> IDLE, ENDED or RUNNING
+ *                                                  RUNNING --notify--> NOTIFIED --begin--> RUNNING
  *                                                  RUNNING --settle--> PARKED --unpark--> QUEUED
  *
- * A notify that meets QUEUED or NOTIFIED is already covered: the activation to come looks at
- * everything. So each replica is in at most one run queue, once.
+ * One that is to go on is put into a run queue as it is, RUNNING or NOTIFIED. A notify that meets
+ * QUEUED or NOTIFIED is already covered: the activation to come looks at everything. So each
+ * replica is in at most one run queue, once.
  *
  * `awake` counts the replicas that are not idle, those that wait for a timer or descriptor
  * included. While the graph has not ended it can become 0 only when nobody is left to wake
@@ -14,7 +15,8 @@
  * Pairs
  *   T1 notify: acq_rel sched -> T2 settle: acq_rel sched     what was made ready, before the look
  *   T2 settle: acq_rel sched -> T1 notify: acq_rel sched     the replica's own fields
- *   T1 notify: acq_rel sched -> T1 task_begin: acq_rel sched likewise, when it was QUEUED
+ *   T1 notify: acq_rel sched -> T1 task_begin: acq_rel sched likewise, when it was in a run queue; whose
+ *                                                            order brings the replica's own fields
  *   T3 fall_asleep: acq_rel awake, with C7 of control.c      all is asleep
  *   T5 task_notify: acq_rel external -> itself               who un-counts the timer
  *   T6 settle: release sched -> T7 is_parked of reload-park.c: acquire sched    the replica is the control thread's
@@ -91,10 +93,9 @@ bool task_settle(struct replica *r, enum act act)
 		fall_asleep(e);
 		return false;
 	}
-	if (act == ACT_AGAIN) {
-		atomic_store_explicit(&r->sched, TASK_QUEUED, memory_order_release); /* T2 */
+	/* Nothing is stored: it would hide who notified meanwhile from the exchange of task_begin(). */
+	if (act == ACT_AGAIN)
 		return true;
-	}
 	/* relaxed: only this thread sets it before the replica is idle */
 	external = atomic_load_explicit(&r->external, memory_order_relaxed);
 	if (atomic_compare_exchange_strong_explicit(&r->sched, &running, TASK_IDLE,
@@ -106,7 +107,6 @@ bool task_settle(struct replica *r, enum act act)
 	}
 	/* relaxed: still running, nobody else writes it */
 	atomic_store_explicit(&r->external, false, memory_order_relaxed);
-	atomic_store_explicit(&r->sched, TASK_QUEUED, memory_order_release); /* T2 */
 	return true;
 }
 

@@ -21,13 +21,15 @@
 static void on_wake(struct queue_waiter *waiter)
 {
 	struct waiting_at *w = (struct waiting_at *)(void *)waiter;
+	/* After the store the waiter is the replica's again. It may rest at once, and a reload free the
+	 * lane: nothing is read from it any more. */
+	struct replica *r = w->replica;
 	struct pc_queue *queue = w->queue;
-	/* the waiter is the replica's again after the next line */
 	struct queue_waiter at = {.side = waiter->side};
 
 	atomic_store_explicit(&w->state, WAITING_WOKEN, memory_order_release); /* N1 */
 	/* Whoever begins to run after this sees it, and passes it on itself. */
-	if (task_notify(w->replica))
+	if (task_notify(r))
 		queue_pass(queue, &at);
 }
 

@@ -368,8 +368,9 @@ static void end_tick(struct worker *w)
 
 static bool has_more(struct worker *w)
 {
-	/* relaxed: only whether there is something */
-	return atomic_load_explicit(&w->next, memory_order_relaxed) || queue_fill(w->ready) > 0;
+	/* relaxed: only whether there is something. The queue must say it exactly: an estimate that two
+	 * who append at once have set back may stay so, and nobody look after what is there. */
+	return atomic_load_explicit(&w->next, memory_order_relaxed) || queue_has_item(w->ready);
 }
 
 /* About to work: does anything wait that nobody would look after? A searcher answers for all that
@@ -377,11 +378,12 @@ static bool has_more(struct worker *w)
 static void see_to_the_rest(struct worker *w)
 {
 	struct pool *pool = &w->engine->pool;
-	bool found = w->found, more = has_more(w);
+	bool found = w->found, more;
 
 	w->found = false;
 	if (watched(pool) || !any_parked(pool))
 		return;
+	more = has_more(w);
 	for (unsigned i = 0; i < pool->n_workers && found && !more; i++)
 		more = has_more(&pool->workers[i]);
 	if (more)

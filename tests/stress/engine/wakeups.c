@@ -291,7 +291,7 @@ static void parked(bool inside, const char *what)
 	graph_fini(&g);
 }
 
-/* ---- asleep because memory waits for a grace period ---- */
+/* ---- all asleep because memory waits for a grace period ---- */
 
 #define MANY 20000
 
