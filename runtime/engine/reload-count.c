@@ -233,21 +233,29 @@ void reload_count_set(struct engine *e, struct reload *now)
 		}
 }
 
+/* Drained already, and nobody will come by who says so: its last writer or item went before somebody
+ * asked, or with what this reload has taken away. */
+static bool is_drained(const struct place *p)
+{
+	return p->tracked && !flag_is(&p->drained) &&
+	       atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&p->writers,
+	                            memory_order_seq_cst) == 0 && /* P4 */
+	       atomic_load_explicit((_Atomic uint64_t *)(uintptr_t)&p->unfinished,
+	                            memory_order_seq_cst) == 0; /* P2 */
+}
+
 void reload_count_out(struct engine *e, struct reload *now)
 {
 	for (uint32_t i = 0; i < now->plan->n_queues; i++)
 		for (struct place *p = e->places[i]; p; p = p->next_part) {
 			struct tally *t = &p->tally;
 
-			if (t->workers_now > t->workers_then &&
-			    /* seq_cst: as in place.c, where the last one may have to tell */
-			    atomic_fetch_sub_explicit(&p->writers,
-			                              t->workers_now - t->workers_then,
-			                              memory_order_seq_cst) == /* P3 */
-			            t->workers_now - t->workers_then &&
-			    p->tracked &&
-			    atomic_load_explicit(&p->unfinished, memory_order_seq_cst) ==
-			            0) /* P2 */
+			if (t->workers_now > t->workers_then)
+				/* seq_cst: as in place.c, where the last one may have to tell */
+				atomic_fetch_sub_explicit(&p->writers,
+				                          t->workers_now - t->workers_then,
+				                          memory_order_seq_cst); /* P3 */
+			if (is_drained(p))
 				control_post(e, &p->message);
 			for (uint32_t n = t->refs_then; n < t->refs_now; n++)
 				pc_queue_writer_end(p->queue);

@@ -255,6 +255,8 @@ static void look_at_queue(struct look *l, uint32_t index)
 	if (!same_set(now->writers, now->n_writers, old->writers, old->n_writers) ||
 	    !same_set(now->readers, now->n_readers, old->readers, old->n_readers))
 		*changes |= QUEUE_ENDS;
+	if (now->joined && !old->joined)
+		*changes |= QUEUE_JOINED;
 	say_ends(l, now, now->writers, now->n_writers, old->writers, old->n_writers, "writes");
 	say_ends(l, now, now->readers, now->n_readers, old->readers, old->n_readers, "reads");
 }

@@ -41,7 +41,8 @@ enum plan_queue_change {
 	QUEUE_GONE = 1 << 1, /* it is closed to those who wrote it and emptied by its readers */
 	QUEUE_CAPACITY = 1 << 2,
 	QUEUE_FULL = 1 << 3,
-	QUEUE_ENDS = 1 << 4 /* other writers or readers */
+	QUEUE_ENDS = 1 << 4,  /* other writers or readers */
+	QUEUE_JOINED = 1 << 5 /* somebody waits until it is drained; nobody did */
 };
 
 struct plan_difference {

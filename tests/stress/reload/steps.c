@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -238,6 +239,42 @@ static void stopped(void)
 	}
 }
 
+static bool wait_taken(const char *name, uint64_t n)
+{
+	struct timespec moment = {0, 1000000};
+
+	for (int ms = 0; ms < 60000 && stage_taken(name) < n; ms++)
+		nanosleep(&moment, NULL);
+	return stage_taken(name) == n;
+}
+
+/* A join on a queue for whose end nobody has asked before, while daemons write and read it; and when
+ * they have ended. What starts after it starts. */
+static void joined(void)
+{
+	static const char *const before =
+		"queue q capacity=200\nstage d = source(count=%u) daemon\n"
+		"stage e = sink() daemon\nd -> q -> e\n"
+		"stage a = source(pause=1ms)\nstage c = sink()\na -> c\n";
+	char text[1000];
+	bool all = true;
+
+	for (int i = 0; i < 20 && all; i++) {
+		unsigned count = i % 2 ? 5 : 20000;
+
+		snprintf(text, sizeof(text), before, count);
+		start(text);
+		wait_seen(300);
+		strcat(text, "join x after q\nstage f = source(count=5) start=x\n"
+		             "stage g = sink()\nf -> g\n");
+		if (reload(text) != PC_OK)
+			report(false, pc_error_text(reload_error));
+		all = wait_taken("g", 5) && wait_taken("e", count);
+		stop_and_check("a join that comes: all items", PC_STOP_DRAIN, true);
+	}
+	report(all, "a join that comes passes when its queue is drained");
+}
+
 int main(int argc, char **argv)
 {
 	begin(argc, argv);
@@ -252,5 +289,6 @@ int main(int argc, char **argv)
 	fails();
 	ends();
 	stopped();
+	joined();
 	return end();
 }
