@@ -175,13 +175,11 @@ const struct command command_table[] = {
          .missing = "the saved item",
          .usage = "replay [--gdb] [-D NAME=VALUE] [-L DIR] ITEM [GRAPH]",
          .summary = "do the item again that has crashed a stage",
-         .text = "ITEM is the file that the report of a crash has named. The stage, as GRAPH "
-                 "has it\n"
-                 "now (else the graph that crashed), is opened with its parameters on a fresh "
-                 "state,\n"
-                 "gets the item, and is closed. What it emits is printed, each item a line. "
-                 "Nothing\n"
-                 "else of the graph runs.\n\n"
+         .text = "ITEM is the file that the report of a crash has named. The stage, as GRAPH\n"
+                 "has it now (else the graph that crashed), is opened with its parameters on "
+                 "a\n"
+                 "fresh state, gets the item, and is closed. What it emits is printed, each\n"
+                 "item a line. Nothing else of the graph runs.\n\n"
                  "Exit status: 0 the stage did the item, 1 it failed, 2 usage, or a file that "
                  "can\n"
                  "not be read, 78 the graph file is wrong, 128+N it crashed by signal N.\n"},
