@@ -93,14 +93,14 @@ signals 'nobody reads standard error' 130 INT INT INT
 exec 9<&-
 
 # In order, and said.
-start --drain=1h -e 'gen -> ./hang.so(where=process) -> null'
+"$PCRUN" --drain=1h -e 'gen(count=1) -> print; gen(count=1) -> delay(time=1h) -> null' >out 2>err &
+pid=$!
+wait_until grep -q 0 out
 kill -INT "$pid"
 wait_until grep -q 'finishing what is under way' err
 kill -INT "$pid"
-wait_until grep -q 'third signal' err
-has 'the second tells of the third' err '^pcrun: stopping at once; a third signal ends pcrun, whatever it is at$'
-wait_until gone
 wait "$pid"
 is 'the second is enough, mostly' $? 130
+has 'the second tells of the third' err '^pcrun: stopping at once; a third signal ends pcrun, whatever it is at$'
 
 done_testing
