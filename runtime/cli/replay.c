@@ -211,12 +211,21 @@ static int load(struct pc_graph **ret, const struct saved *s, const struct args 
 	return pc_graph_load_file(ret, s->graph, &options, err);
 }
 
+static bool is_one_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return strcmp(a, b) == 0 || (stat(a, &x) == 0 && stat(b, &y) == 0 &&
+	                             x.st_dev == y.st_dev && x.st_ino == y.st_ino);
+}
+
 static void tell_build(struct pc_graph *graph, const struct saved *s)
 {
 	struct pc_stage_row row;
 
 	for (size_t i = 0; s->file && pc_graph_stage(graph, i, &row, sizeof(row)); i++)
-		if (strcmp(row.name, s->stage) == 0)
+		if (strcmp(row.name, s->stage) == 0 && row.file &&
+		    !is_one_file(s->file, row.file))
 			say("warning: what crashed was v%s of '%s', a build of %s; this is %s, "
 			    "as "
 			    "the graph has it",

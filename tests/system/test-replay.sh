@@ -129,6 +129,40 @@ has 'two inputs: which' "$item" '^port: right$'
 build it2 -DTWO -DMENDED
 replay 'two inputs' 0 "$item"
 same_text 'two inputs: the end of the other comes after it' out ' mended: !three'
+build its -DSHARED
+crash 'shared state' '^  the item is saved' -e 'shared other = bytes(size=8); shared stock = dict(left=7)
+stage first = ./its.so(from=stock) critical=shop; stage it = ./its.so(from=stock) critical=shop
+gen(count=5) -> first -> null; lines(path=lines) -> it -> null'
+build its -DSHARED -DMENDED
+replay 'shared state' 0 "$item"
+same_text 'shared state: as it is at the start' out "$(printf '6 left\n mended: !three')"
+build its
+
+# Another build was swapped in, from another file than the graph's.
+build it -DMENDED
+mv it.so good.so
+build it
+rm -rf "$crashes"
+"$PCRUN" -e 'stage it = ./good.so(); gen(rate=200) -> it -> null' >out 2>err &
+pid=$!
+n=0
+until "$PCRUN" status --graph=$pid >/dev/null 2>&1 || [ $n -gt 600 ]; do
+	sleep 0.1
+	n=$((n + 1))
+done
+"$PCRUN" swap --graph=$pid it ./it.so >swapped 2>&1
+wait $pid
+is 'a build from elsewhere: the status' $? 139
+item=$(saved)
+has 'a build from elsewhere: which' "$item" '^build: 2$'
+has 'a build from elsewhere: its file' "$item" '^file: ./it\.so$'
+replay 'a build from elsewhere' 0 "$item"
+has 'a build from elsewhere: said' err \
+	"^pcrun: warning: what crashed was v2 of 'it', a build of \\./it\\.so; this is \\./good\\.so, as the graph has it\$"
+sed "s|^file: .*|file: $work/../${work##*/}/good.so|" "$item" >f
+replay 'a later build of the same file' 0 f
+has_not 'a later build of the same file: no warning' err warning
+
 run pcrun -e './bang.so(size=0) -> ./it.so -> null'
 is 'an empty item is no crash' "$status" 0
 

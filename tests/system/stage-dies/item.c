@@ -1,6 +1,7 @@
 /* item.c: a stage that crashes on an item that begins with '!', and does something to it before; every
  * other it passes on. -DMENDED: it does not, and says so in what it emits. -DBATCH, -DTWO: with
- * process_batch(); with two inputs, where the end of one is the end. -DSOURCE: what makes items. */
+ * process_batch(); with two inputs, where the end of one is the end. -DSHARED: it takes something off a
+ * number of shared state. -DSOURCE: what makes items. */
 #include <pcrun/stage.h>
 
 #include <fcntl.h>
@@ -38,6 +39,9 @@ PC_STAGE(.name = NAME, .doc = "make items", PC_OUTPUTS(out), PC_PARAMS(params),
 #else
 struct item {
 	const char *how, *mark;
+#ifdef SHARED
+	const char *from;
+#endif
 };
 
 static void *page_of(const void *address)
@@ -66,6 +70,16 @@ static int item_process(struct pc_stage *st, void *state, struct pc_item *item)
 	struct item *s = state;
 	char text[64];
 
+#ifdef SHARED
+	int64_t left;
+	struct pc_shared *from = pc_shared_find(st, s->from);
+
+	if (!from || pc_shared_add(st, from, "left", -1, &left) != PC_OK)
+		return PC_ERROR;
+	snprintf(text, sizeof(text), "%lld left", (long long)left);
+	if (pc_emit_copy(st, 0, text, strlen(text)) != PC_OK)
+		return PC_ERROR;
+#endif
 	if (item->size > 0 && *(const char *)item->data == '!') {
 #ifdef MENDED
 		snprintf(text, sizeof(text), "%s mended: %.*s", s->mark, (int)item->size,
@@ -109,6 +123,9 @@ static const struct pc_port in[] = {{"in", "*", 0, "items"}};
 static const struct pc_port out[] = {{"out", "*", 0, "the same"}};
 static const struct pc_param params[] = {
 	PC_PARAM_STRING(struct item, how, "null", "what happens before"),
+#ifdef SHARED
+	PC_PARAM_SHARED(struct item, from, NULL, PC_UPDATES_SHARED, "the state"),
+#endif
 	PC_PARAM_STRING(struct item, mark, "", "stands before what is emitted")};
 
 PC_STAGE(.name = NAME, .doc = "crash on an item", PC_INPUTS(in), PC_OUTPUTS(out),
