@@ -17,6 +17,14 @@
 
 enum { N_PLACES = 3, MOST_PRUNED = 256 };
 
+/* A home that sudo has left in the environment is another user's. */
+static bool is_ours(const char *base)
+{
+	struct stat st;
+
+	return base && *base == '/' && (stat(base, &st) < 0 || st.st_uid == geteuid());
+}
+
 /* False: this place does not exist for the user. */
 static bool place(int n, char path[PATH_MAX])
 {
@@ -26,10 +34,10 @@ static bool place(int n, char path[PATH_MAX])
 	if (only && *only)
 		return n == 0 && snprintf(path, PATH_MAX, "%s", only) < PATH_MAX;
 	if (n == 0)
-		return state && *state == '/' &&
+		return is_ours(state) &&
 		       snprintf(path, PATH_MAX, "%s/pcrun/crash", state) < PATH_MAX;
 	if (n == 1)
-		return home && *home == '/' &&
+		return is_ours(home) &&
 		       snprintf(path, PATH_MAX, "%s/.local/state/pcrun/crash", home) < PATH_MAX;
 	return snprintf(path, PATH_MAX, "/tmp/pcrun-crash-%u", (unsigned)geteuid()) < PATH_MAX;
 }

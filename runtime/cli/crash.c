@@ -1,10 +1,10 @@
 /* cli/crash.c: a crash is reported, then the process ends by the signal that it was.
  *
  * The handler runs on the thread that crashed, on its alternate stack, with everything perhaps
- * broken: it calls what is async-signal-safe alone. First the report (one write), then the frames
- * that led there: the unwinder is not promised to be safe, so it comes last, and if it crashes or
- * hangs nothing is lost. Before them the item is saved (crash-item.c). Whatever hangs, LIMIT_S later the process is ended all the same. Other
- * threads that crash meanwhile wait for the first one's end.
+ * broken: it calls what is async-signal-safe alone. First the report (one write), then the item is
+ * saved (crash-item.c), then the frames that led there: the unwinder is not promised to be safe,
+ * so it comes last, and if it crashes or hangs nothing is lost. Whatever hangs, LIMIT_S later the
+ * process is ended all the same. Other threads that crash meanwhile wait for the first one's end.
  *
  * The disposition is the default one again before the handler returns: the faulting instruction
  * runs once more and the process ends with the status, and the core dump, that it would have had

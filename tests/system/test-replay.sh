@@ -234,6 +234,16 @@ XDG_STATE_HOME=$work/state run pcrun -e "$big" -D how=null
 has 'the state directory' err "pcrun replay $work/state/pcrun/crash/it-v1-"
 XDG_STATE_HOME='' HOME=$work/home run pcrun -e "$big" -D how=null
 has 'the state directory of the home' err "pcrun replay $work/home/.local/state/pcrun/crash/it-v1-"
+if [ "$(id -u)" -eq 0 ]; then
+	mkdir theirs
+	chown 65534 theirs
+	XDG_STATE_HOME='' HOME=$work/theirs run pcrun -e "$big" -D how=null
+	has 'the home of somebody else' err 'pcrun replay /tmp/pcrun-crash-0/it-v1-'
+	is 'the home of somebody else: nothing is made there' "$(ls -A theirs)" ''
+	rm -f "$(sed -n 's/.*pcrun replay //p' err)"
+else
+	skip 'the home of somebody else: only root can make one'
+fi
 mkdir "$work/a 'b"
 PCRUN_CRASH_DIR="$work/a 'b" run pcrun -e "$big" -D how=null
 cp err said
