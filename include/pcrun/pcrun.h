@@ -384,7 +384,10 @@ struct pc_reload_options {
  * and its statistics go on. No item is lost, doubled or out of order of its producer. All or
  * nothing: what can not be changed live refuses the whole before anything is done. Blocks until
  * that is so. pcrun-graph(5) says what can change, and how.
- * Rows of stages and queues that are removed stay; new ones are appended.
+ * Rows of stages and queues that are removed stay until they have ended and a later reload comes;
+ * then what they did goes on in the rows "(removed sources)", "(removed stages)", "(removed sinks)"
+ * and "(removed queues)", which stand last, and new ones may take their numbers. So the sums of a
+ * graph stay right, and it does not grow with the number of its reloads.
  * @file      NULL: the one that the graph was loaded from (not possible for a text).
  * @options   NULL: defaults.
  * @ret_text  malloc'd: a line per change; "" when nothing differs; NULL on failure. May be NULL.

@@ -4,6 +4,8 @@
  * compare-exchange of NULL, taking one exchange with NULL: no magazine is ever reached through a
  * pointer that may have been reused, so there is no ABA and nothing to reclaim. When all places
  * are taken, magazines go to an overflow list that is only ever emptied whole, for the same reason.
+ * What a thread that ends has left in magazines that are not full is gathered until one is: in a
+ * graph that is reloaded, threads come and go.
  *
  * Pairs
  *   I1, I2   in item.h
@@ -13,6 +15,7 @@
  */
 #include "base/item.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,6 +35,8 @@ struct depot {
 struct item_pool {
 	struct depot depots[ITEM_CLASSES];
 	_Atomic(struct chunk *) chunks; /* all memory, to be freed with the pool */
+	pthread_mutex_t lock;
+	struct item_magazine rests[ITEM_CLASSES]; /* under lock */
 };
 
 static _Thread_local struct item_cache *current;
@@ -72,7 +77,11 @@ static unsigned magazine_size(unsigned class)
 
 struct item_pool *item_pool_create(void)
 {
-	return calloc(1, sizeof(struct item_pool));
+	struct item_pool *pool = calloc(1, sizeof(*pool));
+
+	if (pool)
+		pthread_mutex_init(&pool->lock, NULL);
+	return pool;
 }
 
 void item_pool_destroy(struct item_pool *pool)
@@ -88,6 +97,7 @@ void item_pool_destroy(struct item_pool *pool)
 		free(chunk);
 		chunk = next;
 	}
+	pthread_mutex_destroy(&pool->lock);
 	free(pool);
 }
 
@@ -228,16 +238,34 @@ void item_cache_init(struct item_cache *cache, struct item_pool *pool)
 	cache->pool = pool;
 }
 
-/* Only full magazines can go to the depot; what is left over stays in the pool's chunks. */
+static void give_rest(struct item_pool *pool, unsigned class, struct item_magazine *from)
+{
+	struct item_magazine *rest = &pool->rests[class];
+
+	while (from->n > 0) {
+		struct item *item = from->first;
+
+		from->first = item->parent;
+		from->n--;
+		item->parent = rest->first;
+		rest->first = item;
+		rest->n++;
+		if (rest->n < magazine_size(class))
+			continue;
+		give_magazine(&pool->depots[class], rest->first);
+		*rest = (struct item_magazine){0};
+	}
+}
+
 void item_cache_fini(struct item_cache *cache)
 {
 	item_cache_settle(cache);
+	pthread_mutex_lock(&cache->pool->lock);
 	for (unsigned c = 0; c < ITEM_CLASSES; c++) {
-		struct item_magazine *spare = &cache->classes[c].spare;
-
-		if (spare->n == magazine_size(c))
-			give_magazine(&cache->pool->depots[c], spare->first);
+		give_rest(cache->pool, c, &cache->classes[c].loaded);
+		give_rest(cache->pool, c, &cache->classes[c].spare);
 	}
+	pthread_mutex_unlock(&cache->pool->lock);
 	memset(cache->classes, 0, sizeof(cache->classes));
 }
 

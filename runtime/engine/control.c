@@ -48,6 +48,7 @@ static void replica_ended(struct replica *r)
 	if (r->reported)
 		return;
 	r->reported = true;
+	wake_close(r); /* its descriptor may soon be somebody else's */
 	if (--s->live > 0) {
 		if (r->leaving && !r->abandoned)
 			replica_close(r);

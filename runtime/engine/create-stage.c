@@ -3,8 +3,9 @@
  * Called by create.c before any other thread exists, and by reload-make.c on the control thread
  * for what is new in a running graph. Nobody else knows of what is made here until it is wired
  * into the rest; so who writes and reads a queue is counted later, by whoever does that. Objects
- * lie in the arena e->making and never move; lists that may be exchanged are malloc'd. Half-built
- * ones are taken apart by create_undo().
+ * never move. Those of the start lie in the engine's arena; those that a reload makes may go before
+ * the engine does, and are malloc'd, as are lists that may be exchanged. Half-built ones are taken
+ * apart by create_undo().
  */
 #include "engine/engine.h"
 
@@ -15,6 +16,16 @@
 static void *array(size_t n, size_t size)
 {
 	return calloc(n ? n : 1, size);
+}
+
+static void *objects(struct engine *e, size_t n, size_t size)
+{
+	return e->making ? array(n, size) : arena_alloc(&e->arena, n * size);
+}
+
+static struct place *place_at(const struct engine *e, uint32_t queue)
+{
+	return (e->making ? e->making->places : e->places)[queue];
 }
 
 /* --------------------------------------------------------------------------------- lanes --- */
@@ -44,13 +55,13 @@ int create_lanes(struct replica *r, struct output *o, const uint32_t *queues, ui
 	uint32_t n_lanes = 0;
 
 	for (uint32_t i = 0; i < n; i++)
-		n_lanes += parts(r->engine->places[queues[i]]);
+		n_lanes += parts(place_at(r->engine, queues[i]));
 	o->n_queues = n;
 	o->lanes = array(n_lanes, sizeof(*o->lanes));
 	if (!o->lanes)
 		return PC_NOMEM;
 	for (uint32_t i = 0; i < n; i++) {
-		struct place *p = r->engine->places[queues[i]];
+		struct place *p = place_at(r->engine, queues[i]);
 		struct split *split = NULL;
 
 		if (p->next_part) {
@@ -114,10 +125,10 @@ int create_replica(struct stage *s, const struct plan_stage *plan, struct replic
 		return PC_NOMEM;
 	r->outputs = (struct output *)(void *)(r->inputs + s->desc->n_inputs);
 	if (s->desc->state_size > 0)
-		memcpy(r->state, plan->params, s->desc->state_size);
+		memcpy(r->state, s->swap.first.params, s->desc->state_size);
 	swap_create_replica(r);
 	for (uint32_t i = 0; i < s->desc->n_inputs; i++) {
-		struct place *p = s->engine->places[plan->inputs[i].queue];
+		struct place *p = place_at(s->engine, plan->inputs[i].queue);
 
 		for (uint32_t part = 0; p->next_part && part < index; part++)
 			p = p->next_part;
@@ -133,18 +144,20 @@ int create_replica(struct stage *s, const struct plan_stage *plan, struct replic
 	return PC_OK;
 }
 
-int create_stage(struct engine *e, struct stage *s, const struct plan *whole, uint32_t index)
+int create_stage(struct engine *e, struct stage *s, const struct plan_stage *plan,
+                 uint32_t index)
 {
-	const struct plan_stage *plan = &whole->stages[index];
-	struct replica *replicas = arena_alloc(e->making, plan->replicas * sizeof(*replicas));
+	struct section **sections = e->making ? e->making->sections : e->sections;
+	struct replica *replicas = objects(e, plan->replicas, sizeof(*replicas));
 
+	s->loose = e->making ? replicas : NULL;
 	s->plan = plan;
 	s->desc = plan->desc;
 	s->engine = e;
 	s->index = index;
 	s->live = plan->replicas;
 	swap_create_stage(s);
-	s->section = plan->section == PLAN_NONE ? NULL : e->sections[plan->section];
+	s->section = plan->section == PLAN_NONE ? NULL : sections[plan->section];
 	s->replicas = array(plan->replicas, sizeof(struct replica *));
 	if (plan->ordered && plan->replicas > 1)
 		s->order = calloc(1, sizeof(*s->order));
@@ -168,6 +181,13 @@ void create_undo_replica(struct replica *r)
 		free(r->outputs[i].lanes);
 		output_splits_free(r->outputs[i].splits);
 	}
+	for (uint32_t i = 0; r->inputs && i < r->stage->desc->n_inputs; i++)
+		while (r->inputs[i].moves) {
+			struct move *m = r->inputs[i].moves;
+
+			r->inputs[i].moves = m->next;
+			free(m);
+		}
 	free(r->inputs);
 	free(r->state);
 	free(r->fail_text);
@@ -180,10 +200,21 @@ void create_undo(struct stage *s)
 {
 	for (uint32_t k = 0; k < s->n_replicas; k++)
 		create_undo_replica(s->replicas[k]);
-	for (struct replica *r = s->retired; r; r = r->retired)
+	while (s->retired) {
+		struct replica *r = s->retired;
+
+		s->retired = r->retired;
 		create_undo_replica(r);
+		if (r->loose)
+			free(r);
+	}
+	for (uint32_t k = 0; k < s->n_replicas; k++)
+		if (s->replicas[k]->loose)
+			free(s->replicas[k]);
+	free(s->loose);
 	free(s->replicas);
 	free(s->order);
+	reload_rows_free(s);
 }
 
 /* --------------------------------------------------------------------- places, sections --- */
@@ -195,12 +226,13 @@ struct place *create_place(struct engine *e, const struct plan *plan,
 		q->n_readers == 1 ? &plan->stages[q->readers[0]] : NULL;
 	/* The replicas of a by= stage have a queue each. */
 	uint32_t n = reader && reader->by ? reader->replicas : 1;
-	struct place *p = arena_alloc(e->making, n * sizeof(*p));
+	struct place *p = objects(e, n, sizeof(*p));
 
 	for (uint32_t part = 0; p && part < n; part++) {
 		p[part].plan = q;
 		p[part].engine = e;
 		p[part].index = (uint32_t)(q - plan->queues);
+		p[part].loose = e->making != NULL;
 		p[part].by = reader ? reader->by : NULL;
 		p[part].tracked = q->joined;
 		p[part].message.kind = MESSAGE_DRAINED;

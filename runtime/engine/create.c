@@ -71,7 +71,7 @@ static int create_stages(struct engine *e)
 		return PC_NOMEM;
 	for (uint32_t i = 0; i < e->plan->n_stages; i++) {
 		e->stages[i] = &stages[i];
-		if (create_stage(e, &stages[i], e->plan, i))
+		if (create_stage(e, &stages[i], &e->plan->stages[i], i))
 			return PC_NOMEM;
 	}
 	e->live = e->plan->n_stages;
@@ -258,7 +258,6 @@ int engine_create(struct engine **ret, const struct plan *plan,
 	e->log_level = options->log_level;
 	e->swapped = options->swap;
 	e->swapped_user = options->swap_user;
-	e->making = &e->arena;
 	pthread_mutex_init(&e->lock, NULL);
 	pthread_mutex_init(&e->shape, NULL);
 	pthread_mutex_init(&e->log_lock, NULL);
@@ -310,12 +309,12 @@ void engine_destroy(struct engine *e)
 	if (e->loop_ready)
 		uv_loop_close(&e->loop);
 	item_cache_set_current(&e->control_cache);
+	recycle_rest(e);
 	swap_destroy(e);
 	for (uint32_t i = 0; e->stages && i < e->plan->n_stages && e->stages[i]; i++)
-		create_undo(e->stages[i]);
+		recycle_stage_free(e->stages[i]);
 	for (uint32_t i = 0; e->places && i < e->plan->n_queues; i++)
-		for (struct place *p = e->places[i]; p; p = p->next_part)
-			pc_queue_destroy(p->queue);
+		recycle_place_free(e->places[i]);
 	for (uint32_t i = 0; e->sections && i < e->plan->n_sections && e->sections[i]; i++) {
 		pc_queue_destroy(e->sections[i]->waiting);
 		free(e->sections[i]);

@@ -5,7 +5,6 @@
  *
  * Pairs
  *   C5 pc_graph_stop: acq_rel stop_asked -> C6 in control.c
- *   RL4 pc_graph_file: acquire text, with RL3 of reload-embed.c    the newest text
  */
 #include "engine/engine.h"
 
@@ -35,8 +34,6 @@ static void free_list(const char *const *list, size_t n)
 
 static void destroy_graph(struct pc_graph *g)
 {
-	struct text *text;
-
 	if (!g)
 		return;
 	/* Threads that never came back still use the plan and the plugins' code. */
@@ -45,14 +42,9 @@ static void destroy_graph(struct pc_graph *g)
 		return;
 	}
 	engine_destroy(g->engine);
-	/* relaxed: nobody else has it any more */
-	text = atomic_load_explicit(&g->text, memory_order_relaxed);
-	while (text) {
-		struct text *older = text->older;
-
-		text_free(text);
-		text = older;
-	}
+	if (g->text != g->first)
+		text_free(g->text);
+	text_free(g->first);
 	free_list(g->options.defines, g->options.n_defines);
 	free_list(g->options.plugin_dirs, g->options.n_plugin_dirs);
 	free(g->file);
@@ -72,9 +64,7 @@ static int make_graph(struct pc_graph **ret, struct text *text, const char *file
 		return error_set(err, PC_NOMEM, "out of memory");
 	}
 	pthread_mutex_init(&g->reloading, NULL);
-	g->first = text;
-	/* relaxed: nobody else has it yet */
-	atomic_store_explicit(&g->text, text, memory_order_relaxed);
+	g->first = g->text = text;
 	o = &g->options;
 	*o = (struct pc_load_options){.size = sizeof(*o)};
 	if (options) {
@@ -240,12 +230,21 @@ PC_API int pc_graph_fd(struct pc_graph *graph)
 
 PC_API const char *pc_graph_file(struct pc_graph *graph, size_t index)
 {
-	const struct text *text =
-		atomic_load_explicit(&graph->text, memory_order_acquire); /* RL4 */
-	const struct diag_list *diags = &text->diags;
+	struct engine *e = graph->engine;
+	const char *name = NULL;
+	bool first;
 
+	if (e)
+		pthread_mutex_lock(&e->shape);
+	first = graph->text == graph->first;
 	/* 0 of the list is no source. */
-	return index + 1 < diags->n_sources ? diags->sources[index + 1].name : NULL;
+	if (index + 1 < graph->text->diags.n_sources)
+		name = graph->text->diags.sources[index + 1].name;
+	if (name && !first)
+		name = reload_kept_text(e, name);
+	if (e)
+		pthread_mutex_unlock(&e->shape);
+	return name;
 }
 
 PC_API char *pc_graph_explain(struct pc_graph *graph)
@@ -268,6 +267,17 @@ PC_API char *pc_graph_describe(struct pc_graph *graph, bool json)
 	return buf_take(&out);
 }
 
+/* From the number of a row to an index of the plan. False: beyond them, and *index is how far. */
+static bool place_of_row(const struct engine *e, size_t *index)
+{
+	for (uint32_t i = 0; i < e->plan->n_queues; i++)
+		if (!e->plan->queues[i].vacant && (*index)-- == 0) {
+			*index = i;
+			return true;
+		}
+	return false;
+}
+
 PC_API bool pc_graph_queue(struct pc_graph *graph, size_t index, struct pc_queue_row *ret_row,
                            size_t size)
 {
@@ -278,9 +288,11 @@ PC_API bool pc_graph_queue(struct pc_graph *graph, size_t index, struct pc_queue
 	if (!e)
 		return false;
 	pthread_mutex_lock(&e->shape);
-	found = index < e->plan->n_queues;
+	found = place_of_row(e, &index);
 	if (found)
 		ledger_row(e->places[index], &row);
+	else
+		found = recycle_queue_row(e, (uint32_t)index, &row);
 	pthread_mutex_unlock(&e->shape);
 	if (!found)
 		return false;
@@ -321,38 +333,35 @@ static const char *stage_state(const struct stage *s)
 	return "running";
 }
 
-static void add_replica(const struct replica *r, struct pc_stage_row *row)
-{
-	row->taken += r->taken_before;
-	for (uint32_t k = 0; k < r->stage->desc->n_inputs; k++)
-		row->taken += count_read(&r->inputs[k].taken);
-	row->emitted += count_read(&r->emitted);
-	row->failed += count_read(&r->failed);
-	row->skipped += count_read(&r->skipped);
-	row->retried += count_read(&r->retried);
-	row->activations += count_read(&r->activations);
-	row->busy_ns += (int64_t)count_read(&r->busy_ns);
-	row->progress += count_read(&r->progress);
-	row->progress_total += count_read(&r->progress_total);
-}
-
 static void stage_row(const struct stage *s, struct pc_stage_row *row)
 {
+	struct stage_sums sums;
+
 	*row = (struct pc_stage_row){
 		.name = s->plan->name,
-		.plugin = s->desc->name,
+		.plugin = s->rows ? s->rows->plugin : s->desc->name,
 		.replicas = s->plan->replicas,
 		.state = stage_state(s),
 		.inputs = s->desc->n_inputs,
 		.outputs = s->desc->n_outputs,
 		.flags = s->desc->flags,
-		.file = s->plan->plugin ? s->plan->plugin->file : NULL,
+		.file = s->rows           ? s->rows->file
+	                : s->plan->plugin ? s->plan->plugin->file
+	                                  : NULL,
 	};
-	for (uint32_t i = 0; i < s->n_replicas; i++)
-		add_replica(s->replicas[i], row);
-	for (const struct replica *r = s->retired; r; r = r->retired)
-		add_replica(r, row);
+	recycle_sum_stage(s, &sums);
+	recycle_show(&sums, row);
 	swap_stage_row(s, row);
+}
+
+bool embed_stage_of_row(const struct engine *e, size_t *index)
+{
+	for (uint32_t i = 0; i < e->plan->n_stages; i++)
+		if (!e->plan->stages[i].vacant && (*index)-- == 0) {
+			*index = i;
+			return true;
+		}
+	return false;
 }
 
 PC_API bool pc_graph_stage(struct pc_graph *graph, size_t index, struct pc_stage_row *ret_row,
@@ -365,9 +374,11 @@ PC_API bool pc_graph_stage(struct pc_graph *graph, size_t index, struct pc_stage
 	if (!e)
 		return false;
 	pthread_mutex_lock(&e->shape);
-	found = index < e->plan->n_stages;
+	found = embed_stage_of_row(e, &index);
 	if (found)
 		stage_row(e->stages[index], &row);
+	else
+		found = recycle_stage_row(e, (uint32_t)index, &row);
 	pthread_mutex_unlock(&e->shape);
 	if (found)
 		memcpy(ret_row, &row, size < sizeof(row) ? size : sizeof(row));

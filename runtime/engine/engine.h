@@ -63,6 +63,10 @@ struct joins {
 
 struct place {
 	const struct plan_queue *plan; /* another after a reload, when all writers are parked */
+	struct plan_queue *row; /* [control] of the first part: when that is ours to free */
+	bool loose;             /* made by a reload: malloc'd, all parts in one */
+	bool marked;            /* [control] see reload-recycle.c, as the next */
+	struct place *buried;
 	struct place
 		*next_part; /* [start] the queue of the next replica of a by= stage, or NULL */
 	const char *by;     /* [start] of that stage */
@@ -201,6 +205,7 @@ struct replica {
 	bool reported;  /* [control] its end has been counted */
 	bool abandoned; /* [control] it never came back */
 	bool leaving;   /* [control] the stage has fewer replicas now */
+	bool loose;     /* made by a reload for a stage that there was: malloc'd by itself */
 	struct replica *retired;
 	uint32_t n_moves; /* [control, while parked] inputs that have `moves` */
 	uint64_t
@@ -264,6 +269,13 @@ enum doing {
 	DOING_ENDED
 };
 
+/* What a stage did; see struct pc_stage_row. */
+struct stage_sums {
+	uint64_t taken, emitted, failed, skipped, retried, activations, progress,
+		progress_total;
+	int64_t busy_ns;
+};
+
 struct stage {
 	const struct plan_stage *plan;
 	const struct pc_stage_desc *desc;
@@ -281,6 +293,12 @@ struct stage {
 	bool stopping;           /* [control] */
 	struct stage
 		*after; /* [control] it is begun when that one has ended; NULL: at its time */
+	struct stage_row *rows; /* [control] its own copies of its row, the newest first; none:
+	                         * that of the graph's first plan */
+	struct replica *loose;  /* made by a reload: malloc'd, as these are */
+	struct stage_sums sums; /* under `shape`: of replicas that are not there any more */
+	uint32_t pins;          /* under `shape`: who looks at it outside of that */
+	struct stage *buried;   /* [control] see reload-recycle.c */
 	struct swap_stage swap;
 };
 
@@ -311,6 +329,7 @@ struct order {
 /* A critical section: see section.c. */
 struct section {
 	const struct plan_section *plan;
+	struct plan_section row;  /* its own copy, if a reload has made it */
 	struct pc_queue *waiting; /* replicas, first come first served */
 	_Atomic uint32_t pending; /* waiting and inside */
 };
@@ -365,10 +384,13 @@ struct engine {
 	const struct plan *plan; /* under `shape`, and the control thread's */
 	pid_t pid;               /* [start] a child process of a stage's has another */
 	struct item_pool *items;
-	struct arena arena;    /* [start, control] stages, replicas, places: until the end */
-	struct arena *making;  /* [start, control] where new ones are put */
-	struct stage **stages; /* as in the plan */
-	struct place **places; /* as the queues of the plan; further parts hang on them */
+	struct arena arena; /* [start] stages, replicas, places: until the end */
+	struct reload
+		*making; /* [control] the reload that new ones are made for; NULL: the start */
+	struct stage *
+		*stages; /* as in the plan; where its row is vacant, one without replicas */
+	struct place *
+		*places; /* as the queues of the plan; further parts hang on them; or NULL */
 	struct join *joins;
 	struct section **sections;
 	struct pc_shared *shareds;
@@ -414,13 +436,17 @@ struct engine {
 
 /* embed.c, [any]; NULL before the start */
 struct engine *embed_engine(struct pc_graph *graph);
+/* Under `shape`: from the number of a row to an index of the plan. False: beyond them, and *index
+ * is how far. */
+bool embed_stage_of_row(const struct engine *e, size_t *index);
 
 /* create.c, [start] */
 int engine_create(struct engine **ret, const struct plan *plan,
                   const struct pc_run_options *options, struct pc_error **err);
 int engine_start(struct engine *e, struct pc_error **err);
-/* For stages of a reload, too; [control]. e->places holds those that the plan names. */
-int create_stage(struct engine *e, struct stage *s, const struct plan *plan, uint32_t index);
+/* For stages of a reload, too; [control]. The places that the row names are there. */
+int create_stage(struct engine *e, struct stage *s, const struct plan_stage *plan,
+                 uint32_t index);
 int create_replica(struct stage *s, const struct plan_stage *plan, struct replica *r,
                    uint32_t index);
 int create_lanes(struct replica *r, struct output *o, const uint32_t *queues, uint32_t n);
@@ -540,8 +566,11 @@ enum act { ACT_AGAIN, ACT_SLEEP, ACT_ENDED, ACT_PARKED };
 enum act activate(struct replica *r, struct scratch *scratch);
 
 /* task.c */
-void task_begin(struct replica *r);                /* [replica] it was QUEUED */
-bool task_notify(struct replica *r);               /* [any] true: busy, or parked */
+void task_begin(struct replica *r);  /* [replica] it was QUEUED */
+bool task_notify(struct replica *r); /* [any] true: busy, or parked */
+/* [any] The first half of it. READY: the caller must see that it runs, and it does not until then. */
+enum mark { MARK_COVERED, MARK_BUSY, MARK_READY };
+enum mark task_mark(struct replica *r);
 bool task_settle(struct replica *r, enum act act); /* [replica] true: it is ready again */
 void task_unpark(struct replica *r);               /* [control] */
 
@@ -612,6 +641,8 @@ void explain(struct engine *e, struct buf *out);
 /* ledger.c, [control] */
 void ledger_settle(struct engine *e); /* empties the queues; engine_fail() when it is out */
 void ledger_row(const struct place *p, struct pc_queue_row *ret);
+void ledger_add(struct pc_queue_row *sum, const struct pc_queue_row *row);
+void ledger_settle_place(struct place *p); /* the same for one; nobody uses it any more */
 
 /* crash.c */
 struct crash_stack {

@@ -52,16 +52,23 @@ bool thread_join(struct engine *e, pthread_t thread)
 	return false;
 }
 
+/* has_thread stays: one that is stuck may still look at it */
+static void join_own_thread(struct engine *e, const struct replica *r)
+{
+	if (r->has_thread)
+		thread_join(e, r->thread);
+}
+
 static void join_own_threads(struct engine *e)
 {
-	for (uint32_t i = 0; i < e->plan->n_stages; i++)
-		for (uint32_t k = 0; k < e->stages[i]->n_replicas; k++) {
-			struct replica *r = e->stages[i]->replicas[k];
+	for (uint32_t i = 0; i < e->plan->n_stages; i++) {
+		const struct stage *s = e->stages[i];
 
-			/* has_thread stays: one that is stuck may still look at it */
-			if (r->has_thread)
-				thread_join(e, r->thread);
-		}
+		for (uint32_t k = 0; k < s->n_replicas; k++)
+			join_own_thread(e, s->replicas[k]);
+		for (const struct replica *r = s->retired; r; r = r->retired)
+			join_own_thread(e, r);
+	}
 }
 
 void finish(struct engine *e)

@@ -50,6 +50,20 @@ static void part_row(const struct place *p, struct pc_queue_row *ret)
 	count_readers(p, ret);
 }
 
+void ledger_add(struct pc_queue_row *sum, const struct pc_queue_row *row)
+{
+	sum->put += row->put;
+	sum->done += row->done;
+	sum->dropped += row->dropped;
+	sum->dead += row->dead;
+	sum->abandoned += row->abandoned;
+	sum->queued += row->queued;
+	sum->full_waits += row->full_waits;
+	sum->empty_waits += row->empty_waits;
+	if (row->high_water > sum->high_water)
+		sum->high_water = row->high_water;
+}
+
 /* A by= queue is one row, whatever its parts. */
 void ledger_row(const struct place *p, struct pc_queue_row *ret)
 {
@@ -58,16 +72,7 @@ void ledger_row(const struct place *p, struct pc_queue_row *ret)
 		struct pc_queue_row row;
 
 		part_row(p, &row);
-		ret->put += row.put;
-		ret->done += row.done;
-		ret->dropped += row.dropped;
-		ret->dead += row.dead;
-		ret->abandoned += row.abandoned;
-		ret->queued += row.queued;
-		ret->full_waits += row.full_waits;
-		ret->empty_waits += row.empty_waits;
-		if (row.high_water > ret->high_water)
-			ret->high_water = row.high_water;
+		ledger_add(ret, &row);
 	}
 }
 
@@ -94,11 +99,16 @@ static void settle(struct place *p)
 	engine_fail(e, PC_ERROR, error);
 }
 
+void ledger_settle_place(struct place *p)
+{
+	for (; p; p = p->next_part)
+		settle(p);
+}
+
 /* Nobody takes any more: what is queued is abandoned. Then the sums must be right. */
 void ledger_settle(struct engine *e)
 {
 	for (uint32_t i = 0; i < e->plan->n_queues; i++)
-		for (struct place *p = e->places[i]; p; p = p->next_part)
-			settle(p);
+		ledger_settle_place(e->places[i]);
 	item_cache_settle(&e->control_cache);
 }

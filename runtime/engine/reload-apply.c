@@ -12,17 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool reload_keep(struct engine *e, const struct plan *plan, struct arena *arena)
-{
-	struct reload_past *past = calloc(1, sizeof(*past));
-
-	if (!past)
-		return false;
-	*past = (struct reload_past){.next = e->reload.past, .plan = plan, .arena = *arena};
-	e->reload.past = past;
-	return true;
-}
-
 /* -------------------------------------------------------------------------- stages that stay --- */
 
 static void set_values(const struct reload *now)
@@ -89,6 +78,16 @@ static void add_recruits(const struct reload *now)
 	}
 }
 
+static void set_row(struct reload *now, struct stage *s)
+{
+	struct stage_row *row = now->stage_rows[s->index];
+
+	row->older = s->rows;
+	s->rows = row;
+	s->plan = &row->plan;
+	now->stage_rows[s->index] = NULL;
+}
+
 static void change_stage(struct engine *e, struct reload *now, uint32_t index)
 {
 	struct stage *s = e->stages[index];
@@ -104,8 +103,8 @@ static void change_stage(struct engine *e, struct reload *now, uint32_t index)
 	}
 	for (uint32_t k = 0; k < s->n_replicas; k++)
 		if (!s->replicas[k]->reported && !s->replicas[k]->leaving)
-			reload_move_inputs(s->replicas[k], to, now->plan, &now->moves);
-	s->plan = to;
+			reload_move_inputs(s->replicas[k], to, now);
+	set_row(now, s);
 }
 
 /* --------------------------------------------------------------------------- stages that go --- */
@@ -115,7 +114,7 @@ static void send_off(struct engine *e, struct reload *now, uint32_t index)
 	struct stage *s = e->stages[index];
 	uint32_t successor = now->request->difference->successors[index];
 
-	s->plan = &now->plan->stages[index];
+	set_row(now, s);
 	if (successor != PLAN_NONE)
 		e->stages[successor]->after = s;
 	if (s->desc->n_inputs == 0) {
@@ -150,7 +149,8 @@ static void set_joins(struct engine *e, struct reload *now)
 
 		j->plan = to;
 		j->joins = now->join_joins[i];
-		j->passed = i < e->plan->n_joins && e->joins[i].passed;
+		j->passed = i < e->plan->n_joins && e->joins[i].passed &&
+		            (to->gone || !e->plan->joins[i].gone);
 	}
 	for (uint32_t i = 0; i < plan->n_joins; i++) {
 		struct join *j = &now->joins[i];
@@ -177,8 +177,15 @@ static void set_queues(struct engine *e, const struct reload *now)
 	for (uint32_t i = 0; i < now->n_queues; i++) {
 		const struct plan_queue *q = &now->plan->queues[i];
 
-		for (struct place *p = e->places[i]; p && d->queues[i]; p = p->next_part) {
-			p->plan = q;
+		struct plan_queue *row = now->queue_rows[i];
+
+		if (!row)
+			continue;
+		free(e->places[i]->row);
+		e->places[i]->row = row;
+		now->queue_rows[i] = NULL;
+		for (struct place *p = e->places[i]; p; p = p->next_part) {
+			p->plan = row;
 			if (d->queues[i] & (QUEUE_CAPACITY | QUEUE_FULL))
 				queue_set_policy(p->queue, q->capacity, q->full);
 		}
@@ -210,8 +217,14 @@ static void make_room(struct engine *e, const struct plan *plan)
 static void change(struct engine *e, struct reload *now)
 {
 	const struct plan_difference *d = now->request->difference;
+	struct stage **old_stages = e->stages;
+	struct place **old_places = e->places;
+	struct section **old_sections = e->sections;
 	uint32_t n = e->plan->n_stages;
 
+	e->stages = now->stages;
+	e->places = now->places;
+	e->sections = now->sections;
 	set_values(now);
 	for (struct rewire *w = now->rewires; w; w = w->next)
 		reload_swap_lanes(w);
@@ -222,16 +235,22 @@ static void change(struct engine *e, struct reload *now)
 			change_stage(e, now, i);
 	set_lists(now);
 	add_recruits(now);
-	for (uint32_t i = n; i < now->plan->n_stages; i++)
+	for (uint32_t i = 0; i < now->plan->n_stages; i++) {
+		if (!reload_adds_stage(now, i))
+			continue;
 		for (uint32_t k = 0; k < e->stages[i]->n_replicas; k++)
 			for (uint32_t p = 0; p < e->stages[i]->desc->n_inputs; p++)
 				reload_attach(&e->stages[i]->replicas[k]->inputs[p]);
-	e->live += now->plan->n_stages - n;
+		e->live++;
+	}
 	make_room(e, now->plan);
 	set_joins(e, now);
 	for (uint32_t i = 0; i < n; i++)
 		if (now->touched[i] && (d->stages[i] & CHANGE_GONE))
 			send_off(e, now, i);
+	free(old_stages);
+	free(old_places);
+	free(old_sections);
 }
 
 /* What is new begins; daemons whose time has come are stopped; joins that wait for nothing pass. */
@@ -239,8 +258,9 @@ static void begin(struct engine *e, const struct reload *now, uint32_t n)
 {
 	const struct plan_difference *d = now->request->difference;
 
-	for (uint32_t i = n; i < e->plan->n_stages; i++)
-		join_start(e->stages[i]);
+	for (uint32_t i = 0; i < e->plan->n_stages; i++)
+		if (reload_adds_stage(now, i))
+			join_start(e->stages[i]);
 	for (uint32_t i = 0; i < n; i++) {
 		struct stage *s = e->stages[i];
 
@@ -257,32 +277,34 @@ static void begin(struct engine *e, const struct reload *now, uint32_t n)
 
 int reload_apply(struct engine *e, struct reload *now, struct pc_error **err)
 {
+	struct reload_past *past = calloc(1, sizeof(*past)), *before = e->reload.past;
 	struct plan *plan = malloc(sizeof(*plan));
 	uint32_t n = e->plan->n_stages;
-	int rc = plan ? reload_count_in(e, now, err)
-	              : error_set(err, PC_NOMEM, "out of memory; nothing was changed");
+	int rc = past && plan ? reload_count_in(now, err)
+	                      : error_set(err, PC_NOMEM, "out of memory; nothing was changed");
 
+	if (rc == PC_OK && !reload_send_rests(now)) {
+		reload_count_back(now);
+		rc = error_set(err, PC_NOMEM, "out of memory; nothing was changed");
+	}
 	if (rc) {
+		free(past);
 		free(plan);
 		return rc;
 	}
-	if (!reload_send_rests(now) || !reload_keep(e, plan, &now->arena)) {
-		reload_count_back(e, now);
-		free(plan);
-		return error_set(err, PC_NOMEM, "out of memory; nothing was changed");
-	}
-	now->n_queues = e->plan->n_queues;
 	pthread_mutex_lock(&e->shape);
 	change(e, now);
 	*plan = *now->plan;
 	*now->plan = (struct plan){0};
 	now->plan = plan;
 	e->plan = plan;
+	*past = (struct reload_past){plan, now->arena};
+	e->reload.past = past;
+	reload_rows_settle(e, plan);
 	pthread_mutex_unlock(&e->shape);
 	begin(e, now, n);
 	reload_count_out(e, now);
-	free(now->old_stages);
-	free(now->old_places);
-	free(now->old_sections);
+	reload_past_free(before);
+	recycle(e);
 	return PC_OK;
 }

@@ -18,19 +18,22 @@ void reload_create(struct engine *e)
 	pthread_cond_init(&e->reload.answered, NULL);
 }
 
+void reload_past_free(struct reload_past *past)
+{
+	if (!past)
+		return;
+	arena_fini(&past->arena);
+	arena_fini(&past->plan->arena);
+	free(past->plan);
+	free(past);
+}
+
 void reload_destroy(struct engine *e)
 {
-	while (e->reload.past) {
-		struct reload_past *past = e->reload.past;
-
-		e->reload.past = past->next;
-		arena_fini(&past->arena);
-		if (past->plan) {
-			arena_fini((struct arena *)(uintptr_t)&past->plan->arena);
-			free((void *)(uintptr_t)past->plan);
-		}
-		free(past);
-	}
+	reload_past_free(e->reload.past);
+	recycle_destroy(e);
+	arena_fini(&e->reload.texts);
+	arena_fini(&e->reload.table);
 	pthread_cond_destroy(&e->reload.answered);
 }
 

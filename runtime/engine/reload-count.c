@@ -79,21 +79,21 @@ static bool has_worker(const struct plan *plan, const struct plan_queue *q)
 	return false;
 }
 
-static void tally(struct engine *e, const struct reload *now)
+static void tally(const struct reload *now)
 {
 	const struct plan *plan = now->plan;
 
 	for (uint32_t i = 0; i < plan->n_queues; i++)
-		for (struct place *p = e->places[i]; p; p = p->next_part) {
+		for (struct place *p = now->places[i]; p; p = p->next_part) {
 			p->tally = (struct tally){.daemon_only = p->daemon_only};
 			if (!plan->queues[i].gone)
 				p->tally.daemon_only = !has_worker(plan, &plan->queues[i]);
 		}
 	for (uint32_t i = 0; i < plan->n_stages; i++) {
-		const struct stage *s = e->stages[i];
+		const struct stage *s = now->stages[i];
 
 		for (uint32_t k = 0; k < s->n_replicas; k++)
-			if (i < e->plan->n_stages)
+			if (!reload_adds_stage(now, i))
 				count_replica(now, s->replicas[k], s->plan->daemon,
 				              plan->stages[i].daemon);
 			else
@@ -132,12 +132,12 @@ static bool add_reader(struct place *p)
 }
 
 /* Inputs that are new, or take from another queue from now on. */
-static struct place *add_readers(const struct plan *plan, struct replica *r)
+static struct place *add_readers(const struct reload *now, struct replica *r)
 {
-	const struct plan_stage *to = &plan->stages[r->stage->index];
+	const struct plan_stage *to = &now->plan->stages[r->stage->index];
 
 	for (uint32_t i = 0; i < r->stage->desc->n_inputs; i++) {
-		struct place *p = reload_input_place(r, to->inputs[i].queue);
+		struct place *p = reload_input_place(now->places, r, to->inputs[i].queue);
 
 		if (reload_input_end(&r->inputs[i]) != p && !add_reader(p))
 			return p;
@@ -153,29 +153,29 @@ static struct place *add_new_reader(struct replica *r)
 	return NULL;
 }
 
-static struct place *add_all_readers(struct engine *e, struct reload *now)
+static struct place *add_all_readers(const struct reload *now)
 {
 	const struct plan *plan = now->plan;
 	struct place *closed = NULL;
 
 	for (uint32_t i = 0; i < plan->n_stages && !closed; i++)
-		for (uint32_t k = 0; k < e->stages[i]->n_replicas && !closed; k++) {
-			struct replica *r = e->stages[i]->replicas[k];
+		for (uint32_t k = 0; k < now->stages[i]->n_replicas && !closed; k++) {
+			struct replica *r = now->stages[i]->replicas[k];
 
-			if (i >= e->plan->n_stages)
+			if (reload_adds_stage(now, i))
 				closed = add_new_reader(r);
 			else if (now->touched[i] && !plan->stages[i].gone && !has_ended(r))
-				closed = add_readers(plan, r);
+				closed = add_readers(now, r);
 		}
-	for (struct recruit *r = now->recruits; r && !closed; r = r->next)
+	for (const struct recruit *r = now->recruits; r && !closed; r = r->next)
 		closed = add_new_reader(r->replica);
 	return closed;
 }
 
-void reload_count_back(struct engine *e, struct reload *now)
+void reload_count_back(struct reload *now)
 {
 	for (uint32_t i = 0; i < now->plan->n_queues; i++)
-		for (struct place *p = e->places[i]; p; p = p->next_part) {
+		for (struct place *p = now->places[i]; p; p = p->next_part) {
 			for (; p->tally.added > 0; p->tally.added--)
 				pc_queue_writer_end(p->queue);
 			for (; p->tally.readers > 0; p->tally.readers--)
@@ -183,20 +183,20 @@ void reload_count_back(struct engine *e, struct reload *now)
 		}
 }
 
-int reload_count_in(struct engine *e, struct reload *now, struct pc_error **err)
+int reload_count_in(struct reload *now, struct pc_error **err)
 {
 	struct place *closed = NULL;
 
-	tally(e, now);
+	tally(now);
 	for (uint32_t i = 0; i < now->plan->n_queues && !closed; i++)
-		for (struct place *p = e->places[i]; p && !closed; p = p->next_part)
+		for (struct place *p = now->places[i]; p && !closed; p = p->next_part)
 			if (!add_writers(p))
 				closed = p;
-	closed = closed ? closed : add_all_readers(e, now);
+	closed = closed ? closed : add_all_readers(now);
 	if (!closed)
 		return PC_OK;
 	refuse_closed(closed, err);
-	reload_count_back(e, now);
+	reload_count_back(now);
 	return PC_WRONG;
 }
 
@@ -259,7 +259,7 @@ void reload_count_out(struct engine *e, struct reload *now)
 				control_post(e, &p->message);
 			for (uint32_t n = t->refs_then; n < t->refs_now; n++)
 				pc_queue_writer_end(p->queue);
-			if (i >= now->n_queues) {
+			if (reload_adds_queue(now, i)) {
 				pc_queue_writer_end(p->queue);
 				pc_queue_reader_end(p->queue);
 			}

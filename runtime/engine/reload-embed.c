@@ -8,8 +8,8 @@
  * A stage whose plugin was built anew is swapped, as by pc_graph_swap(): tried dry before anything
  * is changed, and done for good when the rest is in force.
  *
- * Pairs
- *   RL3 keep: release text, with RL4 of embed.c    the text, and all in it
+ * The text that is in force stays until another one is; what shall live as long as the graph is
+ * copied out of it (reload-row.c).
  */
 #include "engine/engine.h"
 
@@ -90,11 +90,27 @@ static int compare(struct wanted *w, struct pc_error **err)
 	return rc;
 }
 
+/* What pc_graph_file() gives of it; before it is in force, so that it can be. */
+static bool keep_names(const struct wanted *w)
+{
+	const struct diag_list *diags = &w->text->diags;
+	bool ok = true;
+
+	for (size_t i = 1; i < diags->n_sources && ok; i++)
+		ok = reload_keep_text(w->graph->engine, diags->sources[i].name);
+	return ok;
+}
+
 static void keep(struct pc_graph *g, struct text *text)
 {
-	/* relaxed: this thread holds `reloading` */
-	text->older = atomic_load_explicit(&g->text, memory_order_relaxed);
-	atomic_store_explicit(&g->text, text, memory_order_release); /* RL3 */
+	struct text *before;
+
+	pthread_mutex_lock(&g->engine->shape);
+	before = g->text;
+	g->text = text;
+	pthread_mutex_unlock(&g->engine->shape);
+	if (before != g->first)
+		text_free(before);
 }
 
 /* What it takes over is not in *w any more. */
@@ -103,7 +119,8 @@ static int carry_out(struct wanted *w, struct pc_error **err)
 	unsigned *stages = w->d.stages;
 	uint32_t *texts = w->d.texts, n = w->d.merged.n_stages;
 	struct text *text = w->text;
-	int rc = reload_ask(w->graph->engine, &w->d, w->timeout_ns, err);
+	int rc = keep_names(w) ? reload_ask(w->graph->engine, &w->d, w->timeout_ns, err)
+	                       : error_set(err, PC_NOMEM, "out of memory; nothing was changed");
 
 	if (rc)
 		return rc;

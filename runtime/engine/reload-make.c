@@ -1,7 +1,6 @@
 /* engine/reload-make.c: what a reload needs is made beside what runs; or all of it is undone.
  *
- * Control thread. Nothing that runs can see what is made here, except that the engine's lists of
- * stages and places grow at their ends. Whatever fails, memory or an open(), reload_undo() takes
+ * Control thread. Nothing that runs can see what is made here. Whatever fails, memory or an open(), reload_undo() takes
  * all of it back. New queues have one writer and one reader of ours until the rest is counted in.
  */
 #include "engine/engine.h"
@@ -71,15 +70,33 @@ static bool grow_lists(struct engine *e, struct reload *now)
 	memcpy(now->stages, e->stages, old->n_stages * sizeof(struct stage *));
 	memcpy(now->places, e->places, old->n_queues * sizeof(struct place *));
 	memcpy(now->sections, e->sections, old->n_sections * sizeof(struct section *));
-	now->old_stages = e->stages;
-	now->old_places = e->places;
-	now->old_sections = e->sections;
-	pthread_mutex_lock(&e->shape);
-	e->stages = now->stages;
-	e->places = now->places;
-	e->sections = now->sections;
-	pthread_mutex_unlock(&e->shape);
+	for (uint32_t i = 0; i < old->n_stages; i++)
+		if (reload_adds_stage(now, i))
+			now->stages[i] = NULL; /* it is made, or not */
 	return true;
+}
+
+/* Of all that stays or goes, and is not as it was. */
+static bool make_rows(struct engine *e, struct reload *now)
+{
+	const struct plan_difference *d = now->request->difference;
+	bool ok = true;
+
+	now->stage_rows = calloc(e->plan->n_stages + 1, sizeof(struct stage_row *));
+	now->queue_rows = calloc(e->plan->n_queues + 1, sizeof(struct plan_queue *));
+	if (!now->stage_rows || !now->queue_rows)
+		return false;
+	for (uint32_t i = 0; i < e->plan->n_stages && ok; i++)
+		if (now->touched[i]) {
+			now->stage_rows[i] = reload_stage_row(e, &now->plan->stages[i]);
+			ok = now->stage_rows[i];
+		}
+	for (uint32_t i = 0; i < e->plan->n_queues && ok; i++)
+		if (d->queues[i] && !reload_adds_queue(now, i)) {
+			now->queue_rows[i] = reload_queue_row(e, &now->plan->queues[i]);
+			ok = now->queue_rows[i];
+		}
+	return ok;
 }
 
 static bool has_worker(const struct plan *plan, const struct plan_queue *q)
@@ -94,12 +111,19 @@ static int make_places(struct engine *e, struct reload *now)
 {
 	int rc = PC_OK;
 
-	for (uint32_t i = e->plan->n_queues; i < now->plan->n_queues && !rc; i++) {
+	for (uint32_t i = 0; i < now->plan->n_queues && !rc; i++) {
 		const struct plan_queue *q = &now->plan->queues[i];
+		struct plan_queue *row;
 
-		e->places[i] = create_place(e, now->plan, q);
-		rc = e->places[i] ? PC_OK : PC_NOMEM;
-		for (struct place *p = e->places[i]; p && !rc; p = p->next_part) {
+		if (!reload_adds_queue(now, i))
+			continue;
+		now->places[i] = create_place(e, now->plan, q);
+		row = now->places[i] ? reload_queue_row(e, q) : NULL;
+		if (!row)
+			return PC_NOMEM;
+		now->places[i]->row = row;
+		for (struct place *p = now->places[i]; p && !rc; p = p->next_part) {
+			p->plan = row;
 			p->daemon_only = !has_worker(now->plan, q);
 			rc = create_place_queue(p, 1, 1);
 		}
@@ -111,18 +135,34 @@ static int make_sections(struct engine *e, struct reload *now)
 {
 	int rc = PC_OK;
 
-	for (uint32_t i = e->plan->n_sections; i < now->plan->n_sections && !rc; i++)
-		rc = create_section(&e->sections[i], now->plan, i);
+	for (uint32_t i = e->plan->n_sections; i < now->plan->n_sections && !rc; i++) {
+		struct section *s;
+
+		rc = create_section(&now->sections[i], now->plan, i);
+		s = now->sections[i];
+		if (rc)
+			break;
+		s->row = *s->plan;
+		s->row.name = reload_keep_text(e, s->row.name);
+		s->plan = &s->row;
+		rc = s->row.name ? PC_OK : PC_NOMEM;
+	}
 	return rc;
 }
 
 static int make_stages(struct engine *e, struct reload *now)
 {
-	for (uint32_t i = e->plan->n_stages; i < now->plan->n_stages; i++) {
-		struct stage *s = arena_alloc(e->making, sizeof(*s));
+	for (uint32_t i = 0; i < now->plan->n_stages; i++) {
+		struct stage *s;
 
-		e->stages[i] = s;
-		if (!s || create_stage(e, s, now->plan, i))
+		if (!reload_adds_stage(now, i))
+			continue;
+		s = calloc(1, sizeof(*s));
+		now->stages[i] = s;
+		if (!s)
+			return PC_NOMEM;
+		s->rows = reload_stage_row(e, &now->plan->stages[i]);
+		if (!s->rows || create_stage(e, s, &s->rows->plan, i))
 			return PC_NOMEM;
 		for (uint32_t k = 0; k < s->n_replicas; k++)
 			create_points(s->replicas[k]);
@@ -180,7 +220,7 @@ static int rewire_replica(struct reload *now, struct replica *r, const struct pl
 	if (!rc && !same_queues(&r->outputs[n], &to->dead_queue, n_dead))
 		rc = make_rewire(now, r, n, &to->dead_queue, n_dead);
 	for (uint32_t i = 0; i < r->stage->desc->n_inputs && !rc; i++) {
-		struct move *m = arena_alloc(&now->arena, sizeof(*m));
+		struct move *m = calloc(1, sizeof(*m));
 
 		if (!m)
 			return PC_NOMEM;
@@ -237,16 +277,18 @@ static int make_recruit(struct engine *e, struct reload *now, uint32_t stage, ui
 {
 	struct stage *s = e->stages[stage];
 	struct recruit *recruit = arena_alloc(&now->arena, sizeof(*recruit));
-	struct replica *r = arena_alloc(&now->arena, sizeof(*r));
+	struct replica *r = recruit ? calloc(1, sizeof(*r)) : NULL;
 	int rc;
 
-	if (!recruit || !r)
+	if (!r)
 		return PC_NOMEM;
+	r->loose = true;
+	r->stage = s;
 	recruit->replica = r;
 	recruit->index = index;
 	recruit->next = now->recruits;
 	now->recruits = recruit;
-	rc = create_replica(s, &now->plan->stages[stage], r, index);
+	rc = create_replica(s, &now->stage_rows[stage]->plan, r, index);
 	if (rc)
 		return rc;
 	create_points(r);
@@ -395,13 +437,14 @@ static int begin_replica(struct replica *r, struct pc_error **err)
 	return PC_OK;
 }
 
-static int begin_all(struct engine *e, struct reload *now, struct pc_error **err)
+static int begin_all(struct reload *now, struct pc_error **err)
 {
 	int rc = PC_OK;
 
-	for (uint32_t i = e->plan->n_stages; i < now->plan->n_stages; i++)
-		for (uint32_t k = 0; k < e->stages[i]->n_replicas && !rc; k++)
-			rc = begin_replica(e->stages[i]->replicas[k], err);
+	for (uint32_t i = 0; i < now->plan->n_stages; i++)
+		for (uint32_t k = 0;
+		     reload_adds_stage(now, i) && k < now->stages[i]->n_replicas && !rc; k++)
+			rc = begin_replica(now->stages[i]->replicas[k], err);
 	for (struct recruit *r = now->recruits; r && !rc; r = r->next)
 		rc = begin_replica(r->replica, err);
 	return rc;
@@ -412,17 +455,21 @@ int reload_make(struct engine *e, struct reload *now, struct pc_error **err)
 	int rc;
 
 	now->plan = &now->request->difference->merged;
-	e->making = &now->arena;
-	rc = touch(e, now) && grow_lists(e, now) ? PC_OK : PC_NOMEM;
+	now->n_stages = e->plan->n_stages;
+	now->n_queues = e->plan->n_queues;
+	e->making = now;
+	rc = recycle_create(e) && touch(e, now) && grow_lists(e, now) && make_rows(e, now)
+	             ? PC_OK
+	             : PC_NOMEM;
 	rc = rc ? rc : make_sections(e, now);
 	rc = rc ? rc : make_places(e, now);
 	rc = rc ? rc : make_stages(e, now);
 	rc = rc ? rc : make_rewires(e, now);
 	rc = rc ? rc : make_recruits(e, now);
 	rc = rc ? rc : make_joins(now);
-	e->making = &e->arena;
+	e->making = NULL;
 	if (rc)
 		return nomem(err);
 	rc = make_values(e, now, err);
-	return rc ? rc : begin_all(e, now, err);
+	return rc ? rc : begin_all(now, err);
 }

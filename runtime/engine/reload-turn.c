@@ -131,7 +131,7 @@ static void apply(struct engine *e)
 	for (uint32_t i = 0; i < n; i++)
 		for (uint32_t k = 0; now->touched[i] && k < e->stages[i]->n_replicas; k++)
 			reload_unpark(e->stages[i]->replicas[k]);
-	free(now->touched);
+	reload_spares_free(now);
 	answer(e, now->request, PC_OK, NULL);
 	free(now);
 }

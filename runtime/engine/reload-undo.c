@@ -18,42 +18,64 @@ static void undo_thread(struct replica *r)
 	r->has_thread = false;
 }
 
-static void undo_stage(struct stage *s)
+static void undo_threads(const struct reload *now)
 {
-	for (uint32_t k = 0; k < s->n_replicas; k++) {
-		undo_thread(s->replicas[k]);
-		replica_close(s->replicas[k]);
-	}
-	swap_undo_stage(s);
-	create_undo(s);
+	for (struct recruit *r = now->recruits; r; r = r->next)
+		undo_thread(r->replica);
+	for (uint32_t i = 0; now->stages && i < now->plan->n_stages; i++)
+		for (uint32_t k = 0; reload_adds_stage(now, i) && now->stages[i] &&
+		                     k < now->stages[i]->n_replicas;
+		     k++)
+			undo_thread(now->stages[i]->replicas[k]);
 }
 
-static void undo_lists(struct engine *e, struct reload *now)
+static void undo_stage(struct stage *s)
 {
-	if (!now->old_stages)
-		return;
-	pthread_mutex_lock(&e->shape);
-	e->stages = now->old_stages;
-	e->places = now->old_places;
-	e->sections = now->old_sections;
-	pthread_mutex_unlock(&e->shape);
+	for (uint32_t k = 0; k < s->n_replicas; k++)
+		replica_close(s->replicas[k]);
+	if (s->plan)
+		swap_undo_stage(s, true);
+	create_undo(s);
+	free(s);
+}
+
+static void undo_recruits(const struct reload *now)
+{
+	for (const struct recruit *r = now->recruits; r; r = r->next) {
+		replica_close(r->replica);
+		create_undo_replica(r->replica);
+		free(r->replica);
+	}
+}
+
+void reload_spares_free(struct reload *now)
+{
+	while (now->moves) {
+		struct move *m = now->moves;
+
+		now->moves = m->next;
+		free(m);
+	}
+	for (uint32_t i = 0; now->stage_rows && i < now->n_stages; i++)
+		reload_row_free(now->stage_rows[i]);
+	for (uint32_t i = 0; now->queue_rows && i < now->n_queues; i++)
+		free(now->queue_rows[i]);
+	free(now->stage_rows);
+	free(now->queue_rows);
+	free(now->touched);
 }
 
 void reload_undo(struct engine *e, struct reload *now)
 {
-	uint32_t n_stages = e->plan->n_stages, n_queues = e->plan->n_queues;
-
-	for (struct recruit *r = now->recruits; r; r = r->next) {
-		undo_thread(r->replica);
-		replica_close(r->replica);
-		create_undo_replica(r->replica);
-	}
-	for (uint32_t i = n_stages; now->stages && i < now->plan->n_stages; i++)
-		if (now->stages[i])
+	undo_threads(now);
+	control_read_messages(e); /* some may be of threads and places that go now */
+	undo_recruits(now);
+	for (uint32_t i = 0; now->stages && i < now->plan->n_stages; i++)
+		if (reload_adds_stage(now, i) && now->stages[i])
 			undo_stage(now->stages[i]);
-	for (uint32_t i = n_queues; now->places && i < now->plan->n_queues; i++)
-		for (struct place *p = now->places[i]; p; p = p->next_part)
-			pc_queue_destroy(p->queue);
+	for (uint32_t i = 0; now->places && i < now->plan->n_queues; i++)
+		if (reload_adds_queue(now, i))
+			recycle_place_free(now->places[i]);
 	for (uint32_t i = e->plan->n_sections; now->sections && i < now->plan->n_sections; i++)
 		if (now->sections[i]) {
 			pc_queue_destroy(now->sections[i]->waiting);
@@ -67,12 +89,10 @@ void reload_undo(struct engine *e, struct reload *now)
 		free(o->order);
 	for (struct fresh_list *l = now->lists; l; l = l->next)
 		free(l->replicas);
-	undo_lists(e, now);
+	reload_spares_free(now);
 	free(now->stages);
 	free(now->places);
 	free(now->sections);
 	free(now->joins);
-	free(now->touched);
-	control_read_messages(e); /* some may be of threads and places that go now */
 	arena_fini(&now->arena);
 }

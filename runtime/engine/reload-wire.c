@@ -137,7 +137,7 @@ void reload_attach(struct input *in)
 }
 
 /* What it has done there stays in the ledger of that queue. */
-static void detach(struct input *in)
+void reload_detach(struct input *in)
 {
 	struct place *p = in->place;
 	struct input **at = &p->reading;
@@ -161,7 +161,7 @@ void reload_place_input(struct input *in, struct place *p)
 {
 	if (in->place == p)
 		return;
-	detach(in);
+	reload_detach(in);
 	in->place = p;
 	in->waiting.queue = p->queue;
 	reload_attach(in);
@@ -185,6 +185,7 @@ void reload_input_moves(struct replica *r)
 		in->closed = in->told = in->unwanted = false;
 		in->moves = m->next;
 		r->n_moves -= !in->moves;
+		free(m);
 	}
 }
 
@@ -195,9 +196,10 @@ static struct place *part_of(struct place *p, uint32_t index)
 	return p;
 }
 
-struct place *reload_input_place(const struct replica *r, uint32_t queue)
+struct place *reload_input_place(struct place *const *places, const struct replica *r,
+                                 uint32_t queue)
 {
-	return part_of(r->engine->places[queue], r->pub.replica);
+	return part_of(places[queue], r->pub.replica);
 }
 
 /* Where it will take from in the end, as things are. */
@@ -224,6 +226,7 @@ static void leave(struct replica *r, struct input *in, const struct plan *plan)
 
 	if (*last && !plan->queues[(*last)->to->index].gone) {
 		place_reader_end((*last)->to);
+		free(*last);
 		*last = NULL;
 		r->n_moves -= !in->moves;
 	} else if (!*last && !plan->queues[in->place->index].gone) {
@@ -231,19 +234,18 @@ static void leave(struct replica *r, struct input *in, const struct plan *plan)
 	}
 }
 
-void reload_move_inputs(struct replica *r, const struct plan_stage *to, const struct plan *plan,
-                        struct move **spare)
+void reload_move_inputs(struct replica *r, const struct plan_stage *to, struct reload *now)
 {
 	for (uint32_t i = 0; i < r->stage->desc->n_inputs; i++) {
 		struct input *in = &r->inputs[i];
-		struct place *p = reload_input_place(r, to->inputs[i].queue);
+		struct place *p = reload_input_place(now->places, r, to->inputs[i].queue);
 		struct move **last, *m;
 
 		if (reload_input_end(in) == p)
 			continue;
-		leave(r, in, plan);
-		m = *spare;
-		*spare = m->next;
+		leave(r, in, now->plan);
+		m = now->moves;
+		now->moves = m->next;
 		*m = (struct move){.to = p};
 		r->n_moves += !in->moves;
 		last = last_move(in);
@@ -264,9 +266,12 @@ void reload_leave_inputs(struct replica *r, const struct plan *plan, bool at_onc
 		if (!at_once)
 			continue;
 		while (in->moves) {
-			place_reader_end(in->moves->to);
-			in->moves = in->moves->next;
+			struct move *m = in->moves;
+
+			place_reader_end(m->to);
+			in->moves = m->next;
 			r->n_moves -= !in->moves;
+			free(m);
 		}
 		in->closed = true;
 	}

@@ -11,6 +11,8 @@
  *   reload-park.c    replicas stop between two activations, each at its own item boundary
  *   reload-apply.c   control thread: while they stand, the change; it can not fail any more
  *   reload-wire.c    control thread: lanes, inputs, and who keeps a queue open
+ *   reload-row.c     copies of rows, so that plans and texts can be freed
+ *   reload-recycle.c control thread: what went before is freed
  *
  * The order of steps, of which users are told in pcrun-graph(5)
  *   1. What is new is made: queues, stages with their threads; open() is called. Whatever fails
@@ -32,12 +34,14 @@
  *
  * Whose is what. Only the control thread changes the shape. What a replica looks at (its lanes,
  * inputs, the rows of the plan) is changed while it is parked; what other threads look at for
- * reports, under engine.shape. Objects and rows of plans stay until the engine ends, so a pointer
- * that somebody still has leads nowhere bad.
+ * reports, under engine.shape. Objects that went are freed after a grace period, when nothing of
+ * the engine leads to them; who looks at a stage without `shape` for long, as a swap does that is
+ * being tried, pins it.
  */
 #ifndef ENGINE_RELOAD_H
 #define ENGINE_RELOAD_H
 
+#include "lang/names.h"
 #include "plan/difference.h"
 
 #include <pcrun/pcrun.h>
@@ -56,11 +60,19 @@ struct place;
 struct replica;
 struct split;
 struct stage;
+struct stage_sums;
 
 /* Where an input goes on when its queue is closed and empty. */
 struct move {
 	struct move *next;
 	struct place *to;
+};
+
+/* A copy of a stage's row: see reload-row.c. */
+struct stage_row {
+	struct plan_stage plan;
+	struct stage_row *older;
+	const char *plugin, *file; /* its names, which live as long as the graph */
 };
 
 /* The outputs that a replica will have. */
@@ -108,10 +120,9 @@ struct reload_request {
 	struct pc_error *error;
 };
 
-/* A plan that has been in force, and all that was made for the next. */
+/* The plan in force, and what was made with it. */
 struct reload_past {
-	struct reload_past *next;
-	const struct plan *plan; /* NULL: the graph's first one, which is not ours */
+	struct plan *plan;
 	struct arena arena;
 };
 
@@ -120,12 +131,14 @@ struct reload {
 	struct reload_request *request;
 	struct plan *plan; /* the merged one */
 	struct arena arena;
-	bool parking;      /* made; waiting for those who shall stand still */
-	bool *touched;     /* per stage of the old plan */
-	uint32_t n_queues; /* of the old plan */
-	struct stage **stages, **old_stages;
-	struct place **places, **old_places;
-	struct section **sections, **old_sections;
+	bool parking;                /* made; waiting for those who shall stand still */
+	bool *touched;               /* per stage of the old plan */
+	uint32_t n_stages, n_queues; /* of the old plan */
+	struct stage **stages;       /* per stage of the new plan, as everywhere */
+	struct place **places;
+	struct section **sections;
+	struct stage_row **stage_rows;  /* per stage of the old plan; NULL: the row stays */
+	struct plan_queue **queue_rows; /* per queue of it */
 	struct join *joins;
 	struct joins *stage_joins, *place_joins, *join_joins;
 	struct rewire *rewires;
@@ -136,6 +149,16 @@ struct reload {
 	struct move *moves; /* spare ones */
 };
 
+static inline bool reload_adds_stage(const struct reload *now, uint32_t index)
+{
+	return now->request->difference->stages[index] & CHANGE_ADDED;
+}
+
+static inline bool reload_adds_queue(const struct reload *now, uint32_t index)
+{
+	return now->request->difference->queues[index] & QUEUE_ADDED;
+}
+
 /* In struct engine. */
 struct reload_engine {
 	struct reload_request *asked; /* under the engine's lock */
@@ -143,12 +166,18 @@ struct reload_engine {
 	_Atomic bool news;        /* [any] a request is there */
 	pthread_cond_t answered;  /* with the lock */
 	struct reload *now;       /* [control] */
-	struct reload_past *past; /* [control] */
+	struct reload_past *past; /* [control] NULL: the graph's first plan is in force */
+	/* reload-row.c: texts that are kept; under `shape` */
+	struct arena texts, table;
+	struct names names;
+	const char **list;
+	struct recycle *recycle; /* [control], the sums under `shape`; see reload-recycle.c */
 };
 
 /* reload-ask.c */
-void reload_create(struct engine *e);  /* [start] */
-void reload_destroy(struct engine *e); /* after the end */
+void reload_past_free(struct reload_past *past); /* [control] NULL is fine */
+void reload_create(struct engine *e);            /* [start] */
+void reload_destroy(struct engine *e);           /* after the end */
 /* PC_OK: done. Else nothing has been changed: PC_WRONG: refused, PC_TIMEOUT: a stage did not come
  * back, PC_STOPPED: the graph ends, PC_NOMEM. [any], one at a time. */
 int reload_ask(struct engine *e, struct plan_difference *difference, int64_t timeout_ns,
@@ -172,13 +201,43 @@ void reload_unpark(struct replica *r);
 int reload_make(struct engine *e, struct reload *now, struct pc_error **err);
 /* reload-undo.c, [control] */
 void reload_undo(struct engine *e, struct reload *now);
+void reload_spares_free(struct reload *now); /* what was made and not needed */
 
-/* Keeps memory until the end. False: no memory, and it leaks. */
-bool reload_keep(struct engine *e, const struct plan *plan, struct arena *arena);
+/* reload-row.c. NULL: no memory. */
+const char *reload_keep_text(struct engine *e,
+                             const char *text); /* the same one, until the end */
+const char *reload_kept_text(const struct engine *e, const char *text); /* under `shape` */
+struct stage_row *reload_stage_row(struct engine *e, const struct plan_stage *from);
+struct plan_queue *reload_queue_row(struct engine *e, const struct plan_queue *from);
+void reload_row_free(struct stage_row *row);
+void reload_rows_free(struct stage *s);
+void reload_rows_trim(
+	struct stage *s); /* under `shape`: those that it does not need any more */
+void reload_rows_settle(struct engine *e, struct plan *plan);
+
+/* reload-recycle.c, [control] */
+bool recycle_create(struct engine *e); /* at the first reload; false: no memory */
+void recycle(struct engine *e);
+/* For swap-retire.c, in this order: is there anything; what is there waits from now on, or can not;
+ * there may be callbacks of its code (any thread); it has waited long enough. */
+bool recycle_wanted(const struct engine *e);
+void recycle_begin(struct engine *e);
+void recycle_put_off(struct engine *e);
+bool recycle_has_code(const struct engine *e);
+void recycle_end(struct engine *e);
+void recycle_rest(struct engine *e); /* after the end */
+void recycle_destroy(struct engine *e);
+void recycle_show(const struct stage_sums *sums, struct pc_stage_row *row);
+void recycle_sum_stage(const struct stage *s, struct stage_sums *ret); /* under `shape` */
+/* [any], under `shape`: the rows of what is not there any more; false: no such row */
+bool recycle_stage_row(const struct engine *e, uint32_t index, struct pc_stage_row *ret);
+bool recycle_queue_row(const struct engine *e, uint32_t index, struct pc_queue_row *ret);
+void recycle_stage_free(struct stage *s);
+void recycle_place_free(struct place *p); /* all parts; NULL is fine */
 
 /* reload-count.c, [control]. PC_WRONG: a queue has ended, and nothing is counted. */
-int reload_count_in(struct engine *e, struct reload *now, struct pc_error **err);
-void reload_count_back(struct engine *e, struct reload *now);
+int reload_count_in(struct reload *now, struct pc_error **err);
+void reload_count_back(struct reload *now);
 void reload_count_set(struct engine *e, struct reload *now);
 void reload_count_out(struct engine *e, struct reload *now);
 
@@ -191,10 +250,11 @@ void reload_swap_lanes(struct rewire *w);
 void reload_attach(struct input *in);
 void reload_place_input(struct input *in, struct place *p);
 void reload_input_moves(struct replica *r); /* those that are due */
-struct place *reload_input_place(const struct replica *r, uint32_t queue);
+struct place *reload_input_place(struct place *const *places, const struct replica *r,
+                                 uint32_t queue);
+void reload_detach(struct input *in); /* under `shape` */
 struct place *reload_input_end(struct input *in);
-void reload_move_inputs(struct replica *r, const struct plan_stage *to, const struct plan *plan,
-                        struct move **spare);
+void reload_move_inputs(struct replica *r, const struct plan_stage *to, struct reload *now);
 /* `at_once`: what is in its queues is left to the other replicas. */
 void reload_leave_inputs(struct replica *r, const struct plan *plan, bool at_once);
 

@@ -17,6 +17,8 @@
  */
 #include "engine/engine.h"
 
+#include "queue/rcu.h"
+
 static struct replica *first_in_line(struct section *s)
 {
 	void *r = NULL;
@@ -27,12 +29,18 @@ static struct replica *first_in_line(struct section *s)
 	return r;
 }
 
+/* A thread of its own may go on at once, end, and be freed by a reload after a grace period; others
+ * are not run before somebody is given them. */
 static void let_in(struct replica *r)
 {
+	bool own = r->has_thread;
+
+	queue_rcu_lock();
 	atomic_store_explicit(&r->granted, 1, memory_order_release); /* S3 */
-	if (r->has_thread)
+	if (own)
 		own_wake(r);
-	else
+	queue_rcu_unlock();
+	if (!own)
 		pool_ready(r->engine, r);
 }
 

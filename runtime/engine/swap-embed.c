@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Lives until the engine ends. */
+/* Pinned: it stays, with all that it shows, until unpin(). */
 static struct stage *find_stage(struct engine *e, const char *name, uint32_t *ret)
 {
 	struct stage *found = NULL;
@@ -24,46 +24,65 @@ static struct stage *find_stage(struct engine *e, const char *name, uint32_t *re
 		if (!e->plan->stages[i].gone && strcmp(e->plan->stages[i].name, name) == 0) {
 			*ret = i;
 			found = e->stages[i];
+			found->pins++;
 		}
 	pthread_mutex_unlock(&e->shape);
 	return found;
 }
 
-static int swap_one(struct pc_graph *graph, const char *stage, const char *file,
-                    const struct pc_swap_options *o, struct swap_report *report,
-                    char **ret_probe, struct pc_error **err)
+static void unpin(struct stage *s)
 {
-	struct swap_trial trial = {0};
-	struct engine *e = embed_engine(graph);
+	pthread_mutex_lock(&s->engine->shape);
+	s->pins--;
+	pthread_mutex_unlock(&s->engine->shape);
+}
+
+static int swap_stage(struct stage *s, uint32_t index, const char *stage, const char *file,
+                      const struct pc_swap_options *o, struct swap_report *report,
+                      char **ret_probe, struct pc_error **err)
+{
 	struct swap_wish wish = {
 		.how = (o->dry_run ? SWAP_DRY_RUN : 0u) | (o->reset_state ? SWAP_RESET : 0u) |
 	               (o->back ? SWAP_BACK : 0u) | (o->retry ? SWAP_RETRY : 0u),
 		.timeout_ns = o->timeout_ns > 0 ? o->timeout_ns : 10 * PC_SEC,
 		.probation_ns = o->probation_ns > 0 ? o->probation_ns : 200 * PC_MS,
 	};
+	struct swap_trial trial = {.stage = s, .how = wish.how};
 	struct swap_offer offer = {0};
-	uint32_t index;
 	int rc;
 
-	if (!e)
-		return error_set(err, PC_INVALID, "the graph has not been started");
-	trial.stage = find_stage(e, stage, &index);
-	if (!trial.stage)
-		return error_set(err, PC_INVALID, "there is no stage '%s'", stage);
-	if (!file != o->back)
-		return error_set(err, PC_INVALID,
-		                 o->back ? "back, or to a file? not both"
-		                         : "to what? no file is given");
-	trial.how = wish.how;
-	rc = file ? swap_load(&offer, trial.stage, file, wish.how, o->no_probe ? NULL : &trial,
-	                      err)
+	rc = file ? swap_load(&offer, s, file, wish.how, o->no_probe ? NULL : &trial, err)
 	          : PC_OK;
 	*ret_probe = trial.words;
 	if (rc) {
 		error_add(err, "stage '%s': refused, the old build keeps running", stage);
 		return rc == PC_NOMEM ? rc : PC_WRONG;
 	}
-	return swap_ask(e, index, file ? &offer : NULL, &wish, report, err);
+	return swap_ask(s->engine, index, file ? &offer : NULL, &wish, report, err);
+}
+
+static int swap_one(struct pc_graph *graph, const char *stage, const char *file,
+                    const struct pc_swap_options *o, struct swap_report *report,
+                    char **ret_probe, struct pc_error **err)
+{
+	struct engine *e = embed_engine(graph);
+	struct stage *s;
+	uint32_t index;
+	int rc;
+
+	if (!e)
+		return error_set(err, PC_INVALID, "the graph has not been started");
+	s = find_stage(e, stage, &index);
+	if (!s)
+		return error_set(err, PC_INVALID, "there is no stage '%s'", stage);
+	if (!file != o->back)
+		rc = error_set(err, PC_INVALID,
+		               o->back ? "back, or to a file? not both"
+		                       : "to what? no file is given");
+	else
+		rc = swap_stage(s, index, stage, file, o, report, ret_probe, err);
+	unpin(s);
+	return rc;
 }
 
 PC_API int pc_graph_swap(struct pc_graph *graph, const char *stage, const char *file,
@@ -111,8 +130,13 @@ PC_API bool pc_graph_build(struct pc_graph *graph, size_t stage, size_t index,
 	struct stage *s;
 	struct build *b;
 
-	if (!e || stage >= e->plan->n_stages)
+	if (!e)
 		return false;
+	pthread_mutex_lock(&e->shape);
+	if (!embed_stage_of_row(e, &stage)) {
+		pthread_mutex_unlock(&e->shape);
+		return false;
+	}
 	s = e->stages[stage];
 	queue_rcu_lock();
 	b = atomic_load_explicit(&s->swap.builds, memory_order_acquire); /* SW12 */
@@ -128,6 +152,7 @@ PC_API bool pc_graph_build(struct pc_graph *graph, size_t stage, size_t index,
 		snprintf(row.file, sizeof(row.file), "%s", b->file ? b->file : "");
 	}
 	queue_rcu_unlock();
+	pthread_mutex_unlock(&e->shape);
 	memcpy(ret_row, &row, size < sizeof(row) ? size : sizeof(row));
 	return b != NULL;
 }

@@ -1,4 +1,5 @@
-/* engine/swap-grace.c: the thread that waits until nobody looks at a retired build any more.
+/* engine/swap-grace.c: the thread that waits until nobody looks at a retired build any more, nor at
+ * what a reload has removed.
  *
  * A grace period may take long, and rcu_barrier as long as the callbacks that it waits for: nothing
  * for the control thread. So there is one more, from the first build that is retired until the
@@ -27,6 +28,8 @@ static void wait_once(const struct engine *e)
 
 	for (const struct build *b = e->swap.retiring; b; b = b->next)
 		rcu = rcu || b->rcu;
+	/* It ends the process when it finds no memory: so only where it must be. */
+	rcu = rcu || recycle_has_code(e);
 	if (!LEFT_OUT(FAULT_GRACE))
 		urcu_memb_synchronize_rcu();
 	if (rcu && !LEFT_OUT(FAULT_BARRIER))

@@ -271,31 +271,39 @@ static void release_retiring(struct engine *e)
 	}
 }
 
-static void start_retiring(struct engine *e)
+void swap_retire_start(struct engine *e)
 {
-	if (e->swap.retiring || !e->swap.retired)
+	if (e->swap.waiting || (!e->swap.retired && !recycle_wanted(e)))
 		return;
 	e->swap.retiring = e->swap.retired;
 	e->swap.retired = NULL;
-	if (!swap_grace_begin(e)) {
+	recycle_begin(e);
+	e->swap.waiting = swap_grace_begin(e);
+	if (!e->swap.waiting) {
 		/* for the next one, or the end */
 		e->swap.retired = e->swap.retiring;
 		e->swap.retiring = NULL;
+		recycle_put_off(e);
 	}
 }
 
 void swap_retire_turn(struct engine *e)
 {
-	if (!e->swap.retiring || !swap_grace_over(e))
+	if (!e->swap.waiting || !swap_grace_over(e))
 		return;
+	e->swap.waiting = false;
 	release_retiring(e);
-	start_retiring(e);
+	recycle_end(e);
+	swap_retire_start(e);
 }
 
 void swap_retire_finish(struct engine *e)
 {
-	if (swap_grace_end(e) && e->swap.retiring)
-		release_retiring(e);
+	if (!swap_grace_end(e) || !e->swap.waiting)
+		return;
+	e->swap.waiting = false;
+	release_retiring(e);
+	recycle_end(e);
 }
 
 static void retire(struct engine *e, struct build *b)
@@ -320,7 +328,7 @@ void swap_retire(struct stage *s)
 		}
 		b = next;
 	}
-	start_retiring(e);
+	swap_retire_start(e);
 }
 
 void swap_retire_rest(struct engine *e)

@@ -375,7 +375,7 @@ void swap_stopped(struct replica *r)
 	guard_stop(r, now->build, now->state);
 }
 
-void swap_undo_stage(struct stage *s)
+void swap_undo_stage(struct stage *s, bool last)
 {
 	/* relaxed, both: no other thread any more */
 	struct build *b = atomic_load_explicit(&s->swap.builds, memory_order_relaxed);
@@ -406,7 +406,7 @@ void swap_undo_stage(struct stage *s)
 		/* relaxed: as above */
 		struct build *older = atomic_load_explicit(&b->older, memory_order_relaxed);
 
-		swap_release(b, true);
+		swap_release(b, last);
 		b = older;
 	}
 	/* relaxed: as above */
@@ -437,7 +437,7 @@ void swap_destroy(struct engine *e)
 {
 	wait_for_callbacks(e);
 	for (uint32_t i = 0; e->stages && i < e->plan->n_stages && e->stages[i]; i++)
-		swap_undo_stage(e->stages[i]);
+		swap_undo_stage(e->stages[i], true);
 	swap_retire_rest(e);
 	for (size_t i = 0; i < e->swap.n_texts; i++)
 		free(e->swap.texts[i]);

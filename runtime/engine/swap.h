@@ -343,6 +343,7 @@ struct swap_engine {
 	uint32_t keep;                 /* [start] SWAP_KEEP */
 	struct build *retired;         /* [control] the next to be retired */
 	struct build *retiring;        /* [control] waiting for the thread below */
+	bool waiting;                  /* [control] it is asked to; also for reload-recycle.c */
 	_Atomic uint32_t grace;        /* see swap-grace.c */
 	bool has_grace_thread;         /* [control] */
 	bool no_grace_said;            /* [control] */
@@ -429,7 +430,8 @@ bool swap_create(struct engine *e);          /* [start] false: no memory */
 void swap_create_stage(struct stage *s);     /* [start] */
 void swap_create_replica(struct replica *r); /* [start] its state is there */
 void swap_destroy(struct engine *e);         /* after the end */
-void swap_undo_stage(struct stage *s);       /* [control] it was never run */
+/* [control] nobody runs it; last: as of swap_release() */
+void swap_undo_stage(struct stage *s, bool last); /* [control] it was never run */
 /* [control]. swap_begin: PC_OK: the cut is in flight (or, dry run, would be). Takes a build out of
  * the offer. ret_report: decided so far. */
 int swap_begin(struct stage *s, struct swap_offer *offer, unsigned how,
@@ -497,8 +499,9 @@ void swap_list_build(struct stage *s, struct build *b);
 void swap_choose_victims(struct stage *s, struct cut *cut);
 void swap_retire(struct stage *s);
 void swap_release(struct build *b,
-                  bool last);            /* nobody looks at it; last: it has no other chance */
-void swap_retire_turn(struct engine *e); /* perhaps the wait for readers is over */
+                  bool last);             /* nobody looks at it; last: it has no other chance */
+void swap_retire_start(struct engine *e); /* what has gathered, there too */
+void swap_retire_turn(struct engine *e);  /* perhaps the wait for readers is over */
 void swap_retire_finish(struct engine *e); /* all stages have ended */
 void swap_retire_rest(struct engine *e);   /* after the end */
 const struct tomb *swap_tomb_at(const struct engine *e, const void *address);

@@ -25,15 +25,7 @@
 
 #include "base/futex.h"
 
-static void make_ready(struct replica *r)
-{
-	if (r->has_thread)
-		own_wake(r);
-	else
-		pool_ready(r->engine, r);
-}
-
-bool task_notify(struct replica *r)
+enum mark task_mark(struct replica *r)
 {
 	/* relaxed: the exchange below decides */
 	uint32_t seen = atomic_load_explicit(&r->sched, memory_order_relaxed);
@@ -46,19 +38,29 @@ bool task_notify(struct replica *r)
 			want = TASK_NOTIFIED;
 		else if (seen >= TASK_ENDED)
 			/* or PARKED: it will look at everything when it goes on, which may be late */
-			return seen != TASK_ENDED;
+			return seen == TASK_ENDED ? MARK_COVERED : MARK_BUSY;
 		else
 			want = seen; /* even then: what we wrote must be seen by that activation */
 	} while (!atomic_compare_exchange_weak_explicit(
 		&r->sched, &seen, want, memory_order_acq_rel /* T1 */,
 		memory_order_relaxed /* tried again */));
 	if (seen != TASK_IDLE)
-		return seen != TASK_QUEUED;
+		return seen == TASK_QUEUED ? MARK_COVERED : MARK_BUSY;
 	if (!atomic_exchange_explicit(&r->external, false, memory_order_acq_rel) /* T5 */)
 		/* relaxed: whoever notifies is awake itself, so this is not the only count */
 		atomic_fetch_add_explicit(&r->engine->awake, 1, memory_order_relaxed);
-	make_ready(r);
-	return false;
+	return MARK_READY;
+}
+
+bool task_notify(struct replica *r)
+{
+	enum mark mark = task_mark(r);
+
+	if (mark == MARK_READY && r->has_thread)
+		own_wake(r);
+	else if (mark == MARK_READY)
+		pool_ready(r->engine, r);
+	return mark == MARK_BUSY;
 }
 
 static void fall_asleep(struct engine *e)

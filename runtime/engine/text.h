@@ -1,7 +1,7 @@
 /* engine/text.h: a graph's text, read and checked; and the graph of <pcrun/pcrun.h>.
  *
- * For embed.c and reload-embed.c. A text that has become a part of a running graph stays until the
- * graph is freed: rows of its plan, and strings in states, point into it.
+ * For embed.c and reload-embed.c. The first text stays until the graph is freed: rows of its plan,
+ * and strings in states, point into it. Of those that a reload brings, the newest stays.
  */
 #ifndef ENGINE_TEXT_H
 #define ENGINE_TEXT_H
@@ -17,7 +17,6 @@
 #include <stdatomic.h>
 
 struct text {
-	struct text *older;
 	struct diag_list diags;
 	struct lang_tree tree;
 	struct loader_path path;
@@ -26,7 +25,7 @@ struct text {
 };
 
 struct pc_graph {
-	_Atomic(struct text *) text; /* [any] the newest in force */
+	struct text *text; /* the newest in force; when started under the engine's `shape` */
 	struct text *first;
 	struct pc_load_options options; /* copies */
 	char *file; /* it was read from; NULL: from a text or standard input */

@@ -17,20 +17,32 @@
 #include "engine/engine.h"
 
 #include "base/futex.h"
+#include "queue/rcu.h"
 
 static void on_wake(struct queue_waiter *waiter)
 {
 	struct waiting_at *w = (struct waiting_at *)(void *)waiter;
 	/* After the store the waiter is the replica's again. It may rest at once, and a reload free the
-	 * lane: nothing is read from it any more. */
+	 * lane: nothing is read from it any more. The replica itself may end, and a reload free it,
+	 * after a grace period: nothing in the section may wait for one. */
 	struct replica *r = w->replica;
 	struct pc_queue *queue = w->queue;
 	struct queue_waiter at = {.side = waiter->side};
+	enum mark mark;
+	bool own;
 
+	queue_rcu_lock();
 	atomic_store_explicit(&w->state, WAITING_WOKEN, memory_order_release); /* N1 */
 	/* Whoever begins to run after this sees it, and passes it on itself. */
-	if (task_notify(r))
+	mark = task_mark(r);
+	own = r->has_thread;
+	if (mark == MARK_READY && own)
+		own_wake(r);
+	queue_rcu_unlock();
+	if (mark == MARK_BUSY)
 		queue_pass(queue, &at);
+	else if (mark == MARK_READY && !own)
+		pool_ready(r->engine, r);
 }
 
 static bool arm(struct waiting_at *w, int (*wait)(struct pc_queue *, struct queue_waiter *))
@@ -66,6 +78,13 @@ static void pass_one(struct waiting_at *w)
 	queue_pass(w->queue, &w->waiter);
 }
 
+/* The queue may be just about to wake us: then it has us in its hands until it has said so. */
+static void wait_for_waker(struct waiting_at *w)
+{
+	while (atomic_load_explicit(&w->state, memory_order_acquire) != WAITING_WOKEN) /* N2 */
+		cpu_relax();
+}
+
 static void cancel_one(struct waiting_at *w)
 {
 	uint32_t state = atomic_load_explicit(&w->state, memory_order_acquire); /* N2 */
@@ -74,10 +93,10 @@ static void cancel_one(struct waiting_at *w)
 		return;
 	if (state == WAITING_ARMED && queue_cancel(w->queue, &w->waiter))
 		return;
+	wait_for_waker(w);
 	queue_pass(w->queue, &w->waiter);
 }
 
-/* The queue may be just about to wake us: then it has us in its hands until it has said so. */
 static void rest_one(struct waiting_at *w)
 {
 	uint32_t state = atomic_load_explicit(&w->state, memory_order_acquire); /* N2 */
@@ -85,9 +104,7 @@ static void rest_one(struct waiting_at *w)
 	if (state == WAITING_NOT)
 		return;
 	if (state == WAITING_WOKEN || !queue_cancel(w->queue, &w->waiter)) {
-		while (atomic_load_explicit(&w->state, memory_order_acquire) != /* N2 */
-		       WAITING_WOKEN)
-			cpu_relax();
+		wait_for_waker(w);
 		queue_pass(w->queue, &w->waiter);
 	}
 	/* relaxed: ours until armed again */

@@ -144,6 +144,7 @@ void pool_ready(struct engine *e, struct replica *r)
 {
 	struct pool *pool = &e->pool;
 	struct worker *w = self;
+	bool long_one;
 
 	if (!w || w->engine != e) {
 		/* relaxed: only spreads the load */
@@ -158,8 +159,9 @@ void pool_ready(struct engine *e, struct replica *r)
 			pool_wake(pool);
 		return;
 	}
-	append(w, r);
-	if (lasts(r) || queue_fill(w->ready) > MANY || !watched(pool))
+	long_one = lasts(r);
+	append(w, r); /* it may be run, end and be gone from here on */
+	if (long_one || queue_fill(w->ready) > MANY || !watched(pool))
 		pool_wake(pool);
 }
 
@@ -406,8 +408,10 @@ static void run(struct worker *w, struct replica *r)
 	if (section)
 		section_leave(section);
 	if (task_settle(r, act)) {
+		bool long_one = lasts(r);
+
 		append(w, r);
-		if (lasts(r))
+		if (long_one)
 			pool_wake(&w->engine->pool);
 	}
 }

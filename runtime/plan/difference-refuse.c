@@ -81,10 +81,11 @@ bool refuse_cycles(const struct plan_difference *d, const struct match *m,
 	}
 	for (uint32_t i = 0; i < d->merged.n_queues; i++) {
 		const struct plan_queue *q = &d->merged.queues[i];
-		bool was = i < m->old->n_queues && m->old->queues[i].feedback;
+		bool is_new = d->queues[i] & QUEUE_ADDED;
+		bool was = !is_new && m->old->queues[i].feedback;
 		struct diag *e;
 
-		if (q->gone || was == q->feedback || (i >= m->old->n_queues && !q->feedback))
+		if (q->gone || was == q->feedback)
 			continue;
 		e = diag_error(diags, q->span,
 		               "queue '%s' can not %s a feedback queue while the graph runs",

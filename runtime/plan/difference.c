@@ -229,7 +229,7 @@ static void look_at_queue(struct look *l, uint32_t index)
 	const struct plan_queue *now = &l->d->merged.queues[index], *old;
 	unsigned *changes = &l->d->queues[index];
 
-	if (index >= l->m.old->n_queues) {
+	if (index >= l->m.old->n_queues || (l->m.old->queues[index].vacant && !now->vacant)) {
 		line(l, "queue '%s' is added", now->name);
 		*changes = QUEUE_ADDED;
 		return;
@@ -267,7 +267,7 @@ static void look_at_join(struct look *l, uint32_t index)
 
 	if (index == PLAN_JOIN_START || index == PLAN_JOIN_END)
 		return;
-	if (index >= l->m.old->n_joins) {
+	if (index >= l->m.old->n_joins || (l->m.old->joins[index].gone && !now->gone)) {
 		line(l, "join '%s' is added", now->name);
 		return;
 	}

@@ -9,10 +9,11 @@
  * changed in place is replaced: it goes as if it were removed, and a new one of the same name
  * begins when it has ended.
  *
- * The merged plan. Indices never change their meaning: everything of the plan that runs keeps its
- * index, what is new is appended, what goes stays as a row that is marked `gone`. So whoever holds
- * an index, or a row of the plan before, is right for ever. Its texts are those of the two plans,
- * which must live as long.
+ * The merged plan. Indices do not change their meaning: everything of the plan that runs keeps its
+ * index; what goes stays as a row that is marked `gone`, until the engine, when nothing is left of
+ * it, marks the row `vacant`: what is new takes vacant rows, then appends. So however often a graph
+ * is reloaded, its plan grows no longer than what runs and goes at a time. Its texts are those of
+ * the two plans, which must live as long.
  *
  * Any thread; pure but for memory. */
 #ifndef PLAN_DIFFERENCE_H

@@ -42,6 +42,34 @@ static bool match_stages(struct match *m)
 	return true;
 }
 
+/* The row of what is new: one that nobody needs, or a further one. */
+static uint32_t new_stage(struct match *m)
+{
+	while (m->next_stage < m->old->n_stages)
+		if (m->old->stages[m->next_stage++].vacant)
+			return m->next_stage - 1;
+	return m->n_stages++;
+}
+
+static uint32_t new_queue(struct match *m)
+{
+	while (m->next_queue < m->old->n_queues)
+		if (m->old->queues[m->next_queue++].vacant)
+			return m->next_queue - 1;
+	return m->n_queues++;
+}
+
+static uint32_t new_join(struct match *m)
+{
+	while (m->next_join < m->old->n_joins) {
+		uint32_t i = m->next_join++;
+
+		if (m->old->joins[i].gone && !m->join_needed[i])
+			return i;
+	}
+	return m->n_joins++;
+}
+
 static bool match_joins(struct match *m)
 {
 	struct names names = {0};
@@ -49,10 +77,19 @@ static bool match_joins(struct match *m)
 	for (uint32_t i = 0; i < m->old->n_joins; i++)
 		if (!m->old->joins[i].gone && !note(m, &names, m->old->joins[i].name, i))
 			return false;
+	for (uint32_t i = 0; i < m->old->n_stages; i++) {
+		const struct plan_stage *s = &m->old->stages[i];
+
+		if (s->vacant)
+			continue;
+		m->join_needed[s->start] = true;
+		if (s->until != PLAN_NONE)
+			m->join_needed[s->until] = true;
+	}
 	m->n_joins = m->old->n_joins;
 	for (uint32_t i = 0; i < m->new->n_joins; i++) {
 		m->old_join[i] = find(&names, m->new->joins[i].name);
-		m->join[i] = m->old_join[i] == PLAN_NONE ? m->n_joins++ : m->old_join[i];
+		m->join[i] = m->old_join[i] == PLAN_NONE ? new_join(m) : m->old_join[i];
 		if (m->old_join[i] != PLAN_NONE)
 			m->join_stays[m->old_join[i]] = true;
 	}
@@ -92,10 +129,12 @@ bool match_names(struct match *m)
 	m->stage_stays = arena_alloc(&m->scratch, m->old->n_stages + 1);
 	m->queue_stays = arena_alloc(&m->scratch, m->old->n_queues + 1);
 	m->join_stays = arena_alloc(&m->scratch, m->old->n_joins + 1);
+	m->join_needed = arena_alloc(&m->scratch, m->old->n_joins + 1);
 	m->stage_named = arena_alloc(&m->scratch, m->old->n_stages + 1);
 	m->mark = arena_alloc(&m->scratch, (m->old->n_stages + 1) * sizeof(*m->mark));
 	return m->changes && m->stage_named && m->mark && m->stage_stays && m->queue_stays &&
-	       m->join_stays && match_stages(m) && match_joins(m) && match_sections(m);
+	       m->join_stays && m->join_needed && match_stages(m) && match_joins(m) &&
+	       match_sections(m);
 }
 
 /* --------------------------------------------------------------------------------- queues --- */
@@ -191,7 +230,7 @@ bool match_queues(struct match *m)
 		if (old != PLAN_NONE && !can_stay(m, i, old))
 			old = PLAN_NONE;
 		m->old_queue[i] = old;
-		m->queue[i] = old == PLAN_NONE ? m->n_queues++ : old;
+		m->queue[i] = old == PLAN_NONE ? new_queue(m) : old;
 		if (old != PLAN_NONE)
 			m->queue_stays[old] = true;
 	}
@@ -199,7 +238,7 @@ bool match_queues(struct match *m)
 	for (uint32_t i = 0; i < m->new->n_stages; i++) {
 		bool stays = m->old_stage[i] != PLAN_NONE && !(m->changes[i] & CHANGE_REPLACED);
 
-		m->stage[i] = stays ? m->old_stage[i] : m->n_stages++;
+		m->stage[i] = stays ? m->old_stage[i] : new_stage(m);
 		if (stays)
 			m->stage_stays[m->old_stage[i]] = true;
 	}

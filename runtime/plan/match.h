@@ -12,10 +12,12 @@ struct match {
 	/* By index in the new plan: the index in the merged one. */
 	uint32_t *stage, *queue, *join, *section;
 	uint32_t n_stages, n_queues, n_joins, n_sections; /* of the merged plan */
-	unsigned *changes;                                /* by index in the new plan */
-	bool *stage_stays, *queue_stays, *join_stays;     /* by index in the old plan */
-	bool *stage_named;                                /* so: the new plan has the name */
-	uint32_t *mark;                                   /* so */
+	uint32_t next_stage, next_queue, next_join;       /* where to look for a row to take */
+	bool *join_needed; /* by index in the old plan: a stage that goes still refers to it */
+	unsigned *changes; /* by index in the new plan */
+	bool *stage_stays, *queue_stays, *join_stays; /* by index in the old plan */
+	bool *stage_named;                            /* so: the new plan has the name */
+	uint32_t *mark;                               /* so */
 };
 
 /* False: no memory. The stages that must be replaced are marked in `changes` before the queues

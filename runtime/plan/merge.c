@@ -64,7 +64,7 @@ static bool merge_stages(struct plan *ret, const struct match *m)
 	for (uint32_t i = 0; i < m->new->n_stages; i++) {
 		struct plan_stage *s = &ret->stages[m->stage[i]];
 		const struct plan_stage *new = &m->new->stages[i];
-		bool stays = m->stage[i] < m->old->n_stages;
+		bool stays = m->stage[i] < m->old->n_stages && m->stage_stays[m->stage[i]];
 		const struct pc_stage_desc *desc = stays ? s->desc : new->desc;
 
 		*s = *new;
@@ -89,13 +89,17 @@ static bool merge_queues(struct plan *ret, const struct match *m)
 	for (uint32_t i = 0; i < m->old->n_queues; i++) {
 		ret->queues[i] = m->old->queues[i];
 		ret->queues[i].gone |= !m->queue_stays[i];
+		if (!m->queue_stays[i])
+			ret->queues[i].n_writers = ret->queues[i].n_readers = 0;
 	}
 	for (uint32_t i = 0; i < m->new->n_queues; i++) {
 		struct plan_queue *q = &ret->queues[m->queue[i]];
 		const struct plan_queue *new = &m->new->queues[i];
-		bool joined = new->joined || q->joined, was_left = q->was_left;
+		bool stays = m->queue[i] < m->old->n_queues && m->queue_stays[m->queue[i]];
+		bool joined = new->joined || (stays && q->joined);
+		bool was_left = stays && q->was_left;
 
-		for (uint32_t k = 0; k < q->n_writers; k++)
+		for (uint32_t k = 0; stays && k < q->n_writers; k++)
 			was_left |= !m->stage_named[q->writers[k]];
 		*q = *new;
 		q->joined = joined;
@@ -121,10 +125,10 @@ static bool add_gone(struct plan *plan, struct plan_join *end)
 	memcpy(stages, end->stages, n_stages * sizeof(*stages));
 	memcpy(queues, end->queues, n_queues * sizeof(*queues));
 	for (uint32_t i = 0; i < plan->n_stages; i++)
-		if (plan->stages[i].gone && !plan->stages[i].daemon)
+		if (plan->stages[i].gone && !plan->stages[i].vacant && !plan->stages[i].daemon)
 			stages[n_stages++] = i;
 	for (uint32_t i = 0; i < plan->n_queues; i++)
-		if (plan->queues[i].gone && plan->queues[i].joined)
+		if (plan->queues[i].gone && !plan->queues[i].vacant && plan->queues[i].joined)
 			queues[n_queues++] = i;
 	end->stages = stages;
 	end->n_stages = n_stages;

@@ -20,6 +20,8 @@ static void reach(const struct plan *plan, uint32_t from, bool forward, bool *st
 			uint32_t n_ahead = forward ? queue->n_readers : queue->n_writers;
 			uint32_t n_behind = forward ? queue->n_writers : queue->n_readers;
 
+			if (queue->gone)
+				continue;
 			for (uint32_t i = 0; i < n_behind && !queues[q]; i++)
 				if (stages[behind[i]])
 					queues[q] = more = true;

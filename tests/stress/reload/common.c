@@ -52,6 +52,16 @@ static uint64_t begins(void)
 	return id;
 }
 
+/* All has come: its memory would look like that of the graph. */
+static void forget_bits(struct from_source *s)
+{
+	if (!s->ended || s->n != s->emitted)
+		return;
+	free(s->bits);
+	s->bits = NULL;
+	s->n_bits = 0;
+}
+
 static void ends(uint64_t source, uint64_t emitted)
 {
 	struct from_source *s = &sources[source];
@@ -59,6 +69,7 @@ static void ends(uint64_t source, uint64_t emitted)
 	pthread_mutex_lock(&s->lock);
 	s->emitted = emitted;
 	s->ended = true;
+	forget_bits(s);
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -88,6 +99,7 @@ static void sees(const struct numbered *item, unsigned replicas)
 		s->disorder |= item->number != s->next;
 		s->next = item->number + 1;
 		s->n++;
+		forget_bits(s);
 	}
 	pthread_mutex_unlock(&s->lock);
 	atomic_store(&last_live, item->live);

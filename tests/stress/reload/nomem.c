@@ -17,10 +17,12 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <time.h>
+#include <unistd.h>
 
 static _Atomic int64_t left;     /* allocations until the one that fails; < 0: it has */
 static _Atomic bool armed, on;   /* on: and all after it */
 static _Atomic uint64_t refused; /* that failed */
+static _Atomic int control;      /* the control thread of this graph; 0: not known yet */
 static _Thread_local int whose;  /* 0: not known yet; 1: it reloads; -1: another */
 
 void *__libc_malloc(size_t size);
@@ -84,15 +86,22 @@ static size_t count_blocks(void)
 
 /* --------------------------------------------------------------------------- the failures --- */
 
-/* All threads have their names by then. */
+/* All threads have their names by then; those that it starts later begin with its own, but it has
+ * been here before. */
 static bool is_ours(void)
 {
+	int none = 0;
+
 	char name[16] = "";
 
 	/* relaxed: a flag */
 	if (whose == 0 && atomic_load_explicit(&armed, memory_order_relaxed)) {
 		prctl(PR_GET_NAME, name);
-		whose = strcmp(name, "pcrun-control") == 0 ? 1 : -1;
+		whose = strcmp(name, "pcrun-control") == 0 &&
+		                        atomic_compare_exchange_strong(&control, &none,
+		                                                       (int)gettid())
+		                ? 1
+		                : -1;
 	}
 	return whose > 0;
 }
@@ -251,6 +260,7 @@ static void run(const struct kind *k, bool and_on)
 	bool again = false;
 
 	start(k->from);
+	atomic_store(&control, 0);
 	arm(INT64_MAX, false); /* the threads learn whose they are */
 	wait_seen(20);
 	ok = reload(k->to) == PC_OK && reload(k->from) == PC_OK;
