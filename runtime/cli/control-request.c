@@ -159,6 +159,8 @@ static void put_done(FILE *out, const struct job *job)
 
 	if (job->kind == JOB_RELOAD) {
 		fputs(job->text && *job->text ? job->text : "nothing differs", out);
+		if (job->dry_run && job->text && *job->text)
+			fputs("nothing was changed: a dry run\n", out);
 	} else if (r->unchanged) {
 		fprintf(out, "%s has the code that runs already, %s", job->file,
 		        event_unchanged(r));

@@ -304,12 +304,12 @@ static void go_without(struct swap_trial *trial, const char *helper, const char 
 {
 	struct engine *e = trial->stage->engine;
 
-	if (asprintf(&trial->words, "not probed: %s %s", helper, why) < 0)
+	if (asprintf(&trial->words, "not probed: %s: %s", helper, why) < 0)
 		trial->words = NULL;
 	/* relaxed: only whether it has been said */
 	if (!atomic_exchange_explicit(&e->swap.no_helper_said, true, memory_order_relaxed))
 		engine_log(e, PC_WARN, NULL,
-		           "new builds are loaded without having been probed: %s %s", helper,
+		           "new builds are loaded without having been probed: %s: %s", helper,
 		           why);
 }
 
@@ -327,7 +327,7 @@ static int decide(struct swap_trial *trial, const char *helper, int request, con
 	    atomic_load_explicit(&report.verdict, memory_order_relaxed) == PROBE_BROKEN) {
 		report.text[sizeof(report.text) - 1] = '\0';
 		go_without(trial, helper,
-		           report.magic != PROBE_MAGIC ? "does not answer (of another version?)"
+		           report.magic != PROBE_MAGIC ? "it does not answer (of another version?)"
 		                                       : report.text);
 		return PC_OK;
 	}

@@ -71,6 +71,7 @@ while [ "$n" -lt "$blocks" ]; do
 		;;
 	esac
 done
+has_not 'README: what ./dev run builds has all that a swap needs' "$copy/watch.log" 'warning'
 # What the text names, and no block runs, is at least there.
 "$SOURCE/dev" help >words
 for word in $(grep -o '`\./dev [a-z]*' "$SOURCE/README.md" | sed 's/.* //' | sort -u); do
