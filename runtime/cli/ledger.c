@@ -228,6 +228,19 @@ static void put_builds(struct pc_graph *graph, size_t stage, char *text, size_t 
 		                      row.bad ? " bad" : "");
 }
 
+/* The file of the build that runs, which need not be the graph's. */
+static void add_file(struct table *t, struct pc_graph *graph, size_t stage, const char *file)
+{
+	struct pc_build_row row;
+
+	for (size_t i = 0; pc_graph_build(graph, stage, i, &row, sizeof(row)); i++)
+		if (row.current && row.file[0]) {
+			table_add(t, "%s", row.file);
+			return;
+		}
+	table_add(t, "%s", file ? file : "");
+}
+
 void ledger_status(struct pc_graph *graph, FILE *out)
 {
 	struct table t = {.columns = 7, .right = {false, true, true, true}};
@@ -250,7 +263,7 @@ void ledger_status(struct pc_graph *graph, FILE *out)
 		table_add(&t, "%" PRIu64, row.emitted);
 		table_add(&t, "%s", row.state ? row.state : "");
 		table_add(&t, "%s", builds);
-		table_add(&t, "%s", row.file ? row.file : "");
+		add_file(&t, graph, i, row.file);
 	}
 	table_print(&t, out, "");
 	table_fini(&t);

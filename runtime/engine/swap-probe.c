@@ -327,8 +327,9 @@ static int decide(struct swap_trial *trial, const char *helper, int request, con
 	    atomic_load_explicit(&report.verdict, memory_order_relaxed) == PROBE_BROKEN) {
 		report.text[sizeof(report.text) - 1] = '\0';
 		go_without(trial, helper,
-		           report.magic != PROBE_MAGIC ? "it does not answer (of another version?)"
-		                                       : report.text);
+		           report.magic != PROBE_MAGIC
+		                   ? "it does not answer (of another version?)"
+		                   : report.text);
 		return PC_OK;
 	}
 	rc = swap_verdict(&report, end, loaded, err);

@@ -119,6 +119,8 @@ run pcrun swap say two.c
 says 'swap: it is live' 0 'v1 -> v2 live at item'
 until_line speak.out two
 has 'swap: the new code runs' speak.out '^two$'
+run pcrun status
+has 'swap: status names its file' out '^say +1 .* v2 runs, v1 +\./two\.c$'
 has 'swap: the terminal is told' speak.err '^[0-9:]{8}\.[0-9]{3}  say  v1 -> v2 live at item [0-9 ]+ \| .* \| pause '
 run pcrun swap say two.c
 says 'swap to the same code' 0 'two.c has the code that runs already'
@@ -398,6 +400,7 @@ unset PCRUN_CONTROL_DIR
 long=$work/$(printf 'long%.0s' $(seq 40))
 mkdir -m 700 "$long"
 XDG_RUNTIME_DIR=$long start long speak.txt
+is 'a directory that is longer than an address: the socket stands there' "$(find "$long" -name '*.sock' | wc -l)" 1
 XDG_RUNTIME_DIR=$long run pcrun status
 is 'a directory that is longer than an address' $status 0
 kill -INT "$pid"

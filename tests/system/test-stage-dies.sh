@@ -103,9 +103,11 @@ for how in assert exit; do
 			run pcrun -e "$text on_error=dead=bad$thread; queue bad; gen(count=10) -> q -> null; bad -> print"
 			[ $at != 5 ] || same_text "$plugin$thread, $how: dead-lettered" out 4
 			is "$plugin$thread, $how: dead-lettered, status" "$status" 0
-			run pcrun -e "$text$thread; gen(count=10) -> q -> print"
+			run pcrun --json -e "$text$thread; gen(count=10) -> q -> print"
 			dies "$plugin$thread, $how: fails" 1 "stage 'q'.* failed on item"
-			has_not "$plugin$thread, $how: fails: nothing of it is left" out partial
+			# What it emitted before was passed on, and no more; print may not have had it yet.
+			[ $at = 5 ] && put='"put":4,' || put='"put":[0-9],'
+			has "$plugin$thread, $how: fails: nothing of it is left" err "\"name\":\"q -> print\"[^}]*$put"
 		done
 	done
 done
@@ -228,7 +230,8 @@ done
 unset DEEP PCRUN_PROBE
 
 # A stage that does not come back: SIGQUIT names it, the second SIGINT ends it.
-"$PCRUN" -e 'stage c = ./crash.so(how=loop); gen(count=10) -> c -> null' >out 2>err &
+# Only that, for the first one leaves it an hour.
+"$PCRUN" --drain=1h -e 'stage c = ./crash.so(how=loop); gen(count=10) -> c -> null' >out 2>err &
 pid=$!
 wait_for() {
 	n=0
