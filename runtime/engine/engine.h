@@ -91,7 +91,8 @@ struct place {
 	/* [control] what a reload counts: see reload-count.c */
 	struct tally {
 		uint32_t refs_now, refs_then, workers_now, workers_then, added, readers;
-		bool daemon_only; /* then */
+		uint32_t outside_now, outside_then; /* see loop.c */
+		bool daemon_only;                   /* then */
 	} tally;
 	_Atomic bool drained; /* [control] writes; flag_is() */
 	uint64_t left;        /* [control] found in it after the end */

@@ -13,8 +13,8 @@
  * loop_find() runs before any thread exists; the rest on any thread.
  *
  * Pairs
- *   L1 loop_done: seq_cst in_flight -> L2 loop_outside_end: seq_cst in_flight
- *   L3 loop_outside_end: seq_cst outside -> L4 loop_done: seq_cst outside
+ *   L1 loop_done: seq_cst in_flight -> L2 loop_outside_end, loop_quiet: seq_cst in_flight
+ *   L3 loop_outside_end: seq_cst outside -> L4 loop_done, loop_quiet: seq_cst outside
  */
 #include "engine/engine.h"
 
@@ -97,7 +97,10 @@ void loop_quiet(struct loop *loop)
 {
 	struct engine *e = loop->engine;
 
-	if (loop->closed)
+	/* It was so when it was posted; but a reload may have brought a writer in between. */
+	if (loop->closed ||
+	    atomic_load_explicit(&loop->outside, memory_order_seq_cst) > 0 || /* L4 */
+	    atomic_load_explicit(&loop->in_flight, memory_order_seq_cst) > 0) /* L2 */
 		return;
 	loop->closed = true;
 	for (uint32_t i = 0; i < e->plan->n_queues; i++)

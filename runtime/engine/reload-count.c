@@ -20,23 +20,31 @@ static bool has_ended(const struct replica *r)
 	                                           memory_order_acquire) == TASK_ENDED; /* T7 */
 }
 
-static void count_now(struct place *p, bool daemon)
+/* It keeps a circle open that the queue is part of: see loop.c. */
+static bool is_outside(const struct place *p, const struct stage *s, bool daemon)
+{
+	return p->loop && p->loop != s->loop && !daemon;
+}
+
+static void count_now(struct place *p, const struct stage *s, bool daemon)
 {
 	p->tally.refs_now += !daemon || p->daemon_only;
 	p->tally.workers_now += !daemon;
+	p->tally.outside_now += is_outside(p, s, daemon);
 }
 
-static void count_then(struct place *p, bool daemon)
+static void count_then(struct place *p, const struct stage *s, bool daemon)
 {
 	p->tally.refs_then += !daemon || p->tally.daemon_only;
 	p->tally.workers_then += !daemon;
+	p->tally.outside_then += is_outside(p, s, daemon);
 }
 
-static void count_lanes(const struct lane *lanes, uint32_t n, bool daemon,
-                        void (*count)(struct place *, bool))
+static void count_lanes(const struct lane *lanes, uint32_t n, const struct stage *s,
+                        bool daemon, void (*count)(struct place *, const struct stage *, bool))
 {
 	for (uint32_t i = 0; i < n; i++)
-		count(lanes[i].place, daemon);
+		count(lanes[i].place, s, daemon);
 }
 
 static const struct rewire *rewire_of(const struct reload *now, const struct replica *r,
@@ -59,8 +67,8 @@ static void count_replica(const struct reload *now, const struct replica *r, boo
 		const struct rewire *w = rewire_of(now, r, i);
 		const struct output *o = &r->outputs[i];
 
-		count_lanes(o->lanes, o->n_lanes, was, count_now);
-		count_lanes(w ? w->lanes : o->lanes, w ? w->n_lanes : o->n_lanes, is,
+		count_lanes(o->lanes, o->n_lanes, r->stage, was, count_now);
+		count_lanes(w ? w->lanes : o->lanes, w ? w->n_lanes : o->n_lanes, r->stage, is,
 		            count_then);
 	}
 }
@@ -68,7 +76,8 @@ static void count_replica(const struct reload *now, const struct replica *r, boo
 static void count_new(const struct replica *r, bool daemon)
 {
 	for (uint32_t i = 0; i < r->n_outputs; i++)
-		count_lanes(r->outputs[i].lanes, r->outputs[i].n_lanes, daemon, count_then);
+		count_lanes(r->outputs[i].lanes, r->outputs[i].n_lanes, r->stage, daemon,
+		            count_then);
 }
 
 static bool has_worker(const struct plan *plan, const struct plan_queue *q)
@@ -222,6 +231,11 @@ void reload_count_set(struct engine *e, struct reload *now)
 				begin_tracking(p);
 			if (p->daemon_only != t->daemon_only)
 				p->daemon_only = t->daemon_only;
+			if (t->outside_then > t->outside_now)
+				/* relaxed: as the next */
+				atomic_fetch_add_explicit(&p->loop->outside,
+				                          t->outside_then - t->outside_now,
+				                          memory_order_relaxed);
 			if (t->workers_then > t->workers_now) {
 				/* relaxed, both: only an end looks whether it is the last; this
 				 * thread writes the other */
@@ -259,6 +273,8 @@ void reload_count_out(struct engine *e, struct reload *now)
 				control_post(e, &p->message);
 			for (uint32_t n = t->refs_then; n < t->refs_now; n++)
 				pc_queue_writer_end(p->queue);
+			for (uint32_t n = t->outside_then; n < t->outside_now; n++)
+				loop_outside_end(p->loop);
 			if (reload_adds_queue(now, i)) {
 				pc_queue_writer_end(p->queue);
 				pc_queue_reader_end(p->queue);

@@ -2,6 +2,8 @@
  *
  *   PLUG_SOURCE  numbers its items; ends after `count` of them, or when it is stopped
  *   PLUG_PASS    passes items on; holds back up to `hold` of them until finish()
+ *   PLUG_PAIR    takes the same item by two ways, in the same order, and passes one on
+ *   PLUG_ROUND   sends each item round `times` times, then out
  *   PLUG_SINK    tells the oracle
  */
 #include "oracle.h"
@@ -142,6 +144,99 @@ static const struct pc_param params[] = {
 PC_STAGE(.name = "pass", .doc = "pass on", PC_INPUTS(inputs), PC_OUTPUTS(outputs),
          PC_PARAMS(params), PC_STATE(struct pass), .open = open_pass, .process = process,
          .finish = finish, .close = close_pass);
+
+#elif defined(PLUG_PAIR)
+
+#define WINDOW 4
+#define ROOM                                                                                   \
+	1024 /* what has been taken together with the last one that is wanted still comes */
+
+struct pair {
+	uint64_t n[2];
+	struct pc_item *waiting[2][ROOM];
+};
+
+static void ask(struct pc_stage *st, const struct pair *s)
+{
+	pc_want(st, 0, s->n[0] < WINDOW);
+	pc_want(st, 1, s->n[1] < WINDOW);
+}
+
+static int process(struct pc_stage *st, void *state, struct pc_item *item)
+{
+	struct pair *s = state;
+	unsigned side = st->in_port, other = 1 - side;
+	struct numbered a, b;
+	int rc;
+
+	if (s->n[other] == 0) {
+		if (s->n[side] == ROOM)
+			return pc_fail(st, "an item that was not wanted");
+		s->waiting[side][s->n[side]++] = pc_item_ref(st, item);
+		ask(st, s);
+		return PC_OK;
+	}
+	memcpy(&a, item->data, sizeof(a));
+	memcpy(&b, s->waiting[other][0]->data, sizeof(b));
+	if (a.source != b.source || a.number != b.number)
+		return pc_fail(st, "the two ways differ: %llu and %llu",
+		               (unsigned long long)a.number, (unsigned long long)b.number);
+	rc = pc_emit_copy(st, 0, &a, sizeof(a));
+	if (rc)
+		return rc;
+	pc_item_unref(st, s->waiting[other][0]);
+	s->n[other]--;
+	memmove(s->waiting[other], s->waiting[other] + 1,
+	        s->n[other] * sizeof(s->waiting[0][0]));
+	ask(st, s);
+	return PC_OK;
+}
+
+static int close_pair(struct pc_stage *st, void *state)
+{
+	struct pair *s = state;
+
+	for (int side = 0; side < 2; side++)
+		for (uint64_t i = 0; i < s->n[side]; i++)
+			pc_item_unref(st, s->waiting[side][i]);
+	return PC_OK;
+}
+
+static const struct pc_port inputs[] = {{"left", "*", 0, "one way"},
+                                        {"right", "*", 0, "another"}};
+static const struct pc_port outputs[] = {{"out", "*", 0, "those that came by both"}};
+
+PC_STAGE(.name = "pair", .doc = "meet", PC_INPUTS(inputs), PC_OUTPUTS(outputs),
+         PC_STATE(struct pair), .process = process, .close = close_pair);
+
+#elif defined(PLUG_ROUND)
+
+struct round {
+	uint64_t times;
+};
+
+static int process(struct pc_stage *st, void *state, struct pc_item *item)
+{
+	const struct round *s = state;
+	struct numbered n;
+
+	memcpy(&n, item->data, sizeof(n));
+	if (n.live >= s->times) {
+		n.live = 0;
+		return pc_emit_copy(st, 0, &n, sizeof(n));
+	}
+	n.live++;
+	return pc_emit_copy(st, 1, &n, sizeof(n));
+}
+
+static const struct pc_port inputs[] = {{"in", "*", 0, "anything"}};
+static const struct pc_port outputs[] = {{"out", "*", 0, "after the last time"},
+                                         {"again", "*", 0, "to go round"}};
+static const struct pc_param params[] = {
+	PC_PARAM_U64(struct round, times, "3", NULL, NULL, "how often")};
+
+PC_STAGE(.name = "round", .doc = "go round", PC_INPUTS(inputs), PC_OUTPUTS(outputs),
+         PC_PARAMS(params), PC_STATE(struct round), .process = process);
 
 #else
 
