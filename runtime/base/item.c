@@ -1,21 +1,23 @@
 /* base/item.c: see item.h. Any thread, each with its own cache.
  *
- * The depot is an array of places, each NULL or the first item of a full magazine. Putting is one
- * compare-exchange of NULL, taking one exchange with NULL: no magazine is ever reached through a
- * pointer that may have been reused, so there is no ABA and nothing to reclaim. When all places
- * are taken, magazines go to an overflow list that is only ever emptied whole, for the same reason.
- * What a thread that ends has left in magazines that are not full is gathered until one is: in a
- * graph that is reloaded, threads come and go.
+ * The depot has two shelves a class, of full magazines and of empty ones. A shelf is an array of
+ * places, each NULL or a magazine. Putting is one compare-exchange of NULL, taking one exchange
+ * with NULL: no magazine is ever reached through a pointer that may have been reused, so there is no
+ * ABA and nothing to reclaim. When all places are taken, magazines go to an overflow list that is only
+ * ever emptied whole, for the same reason. So is the list of loose items: those of a cache that has
+ * ended, and those for which there was no memory for a magazine.
  *
  * Pairs
  *   I1, I2   in item.h
- *   I3 give_magazine: release place -> I4 take_magazine: acquire place    the list's links
- *   I5 give_magazine: release overflow -> I6 take_magazine: acquire overflow    likewise
+ *   I3 shelve: release place -> I4 unshelve: acquire place    what the magazine holds
+ *   I5 shelve: release overflow -> I6 unshelve: acquire overflow    likewise, and the list's links
  *   I7 add_chunk: release chunks -> I8 item_pool_destroy: acquire chunks    the chunk's link
+ *   I9 set_loose: release loose -> I10 gather_loose: acquire loose    the items and their links
  */
 #include "base/item.h"
 
-#include <pthread.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,17 +28,24 @@ struct chunk {
 	_Alignas(16) unsigned char bytes[];
 };
 
+struct item_magazine {
+	struct item_magazine *next; /* in an overflow list */
+	struct item *items[];
+};
+
+struct shelf {
+	_Atomic(struct item_magazine *) places[ITEM_DEPOT];
+	_Atomic(struct item_magazine *) overflow;
+};
+
 struct depot {
-	_Atomic(struct item *) places[ITEM_DEPOT];
-	_Atomic(struct item *)
-		overflow; /* magazines, linked through room[] of their first items */
+	struct shelf full, empty;
+	_Atomic(struct item *) loose;
 };
 
 struct item_pool {
 	struct depot depots[ITEM_CLASSES];
 	_Atomic(struct chunk *) chunks; /* all memory, to be freed with the pool */
-	pthread_mutex_t lock;
-	struct item_magazine rests[ITEM_CLASSES]; /* under lock */
 };
 
 static _Thread_local struct item_cache *current;
@@ -69,19 +78,18 @@ static unsigned class_for(size_t size)
 	return class;
 }
 
-/* Large classes travel in small magazines, or a thread would hoard megabytes. */
+/* As many as the engine hands on at a time, so that a worker that runs both ends goes to the depot
+ * for none; but fewer of those with which a thread would hoard megabytes. */
 static unsigned magazine_size(unsigned class)
 {
-	return class < ITEM_SMALL ? ITEM_MAGAZINE : 2;
+	if (class < 3)
+		return 256;
+	return class < ITEM_SMALL ? 64 : 2;
 }
 
 struct item_pool *item_pool_create(void)
 {
-	struct item_pool *pool = calloc(1, sizeof(*pool));
-
-	if (pool)
-		pthread_mutex_init(&pool->lock, NULL);
-	return pool;
+	return calloc(1, sizeof(struct item_pool));
 }
 
 void item_pool_destroy(struct item_pool *pool)
@@ -97,65 +105,91 @@ void item_pool_destroy(struct item_pool *pool)
 		free(chunk);
 		chunk = next;
 	}
-	pthread_mutex_destroy(&pool->lock);
 	free(pool);
 }
 
-static struct item **magazine_link(struct item *first)
+static void shelve(struct shelf *shelf, struct item_magazine *magazine)
 {
-	return (struct item **)(void *)first->room;
-}
-
-static void give_magazine(struct depot *depot, struct item *first)
-{
-	struct item *head;
+	struct item_magazine *head;
 
 	for (unsigned i = 0; i < ITEM_DEPOT; i++) {
-		struct item *empty = NULL;
+		struct item_magazine *none = NULL;
 
 		/* relaxed look: only a hint which place to try */
-		if (!atomic_load_explicit(&depot->places[i], memory_order_relaxed) &&
+		if (!atomic_load_explicit(&shelf->places[i], memory_order_relaxed) &&
 		    atomic_compare_exchange_strong_explicit(
-			    &depot->places[i], &empty, first, memory_order_release /* I3 */,
+			    &shelf->places[i], &none, magazine, memory_order_release /* I3 */,
 			    memory_order_relaxed /* failure reads nothing */))
 			return;
 	}
 	/* relaxed: the value is only linked to, never followed here */
-	head = atomic_load_explicit(&depot->overflow, memory_order_relaxed);
+	head = atomic_load_explicit(&shelf->overflow, memory_order_relaxed);
 	do {
-		*magazine_link(first) = head;
-	} while (!atomic_compare_exchange_weak_explicit(&depot->overflow, &head, first,
+		magazine->next = head;
+	} while (!atomic_compare_exchange_weak_explicit(&shelf->overflow, &head, magazine,
 	                                                memory_order_release /* I5 */,
 	                                                memory_order_relaxed /* as above */));
 }
 
-static struct item *take_magazine(struct depot *depot)
+static struct item_magazine *unshelve(struct shelf *shelf)
 {
-	struct item *first, *rest;
+	struct item_magazine *magazine, *rest;
 
 	for (unsigned i = 0; i < ITEM_DEPOT; i++) {
 		/* relaxed look: only a hint which place to try */
-		if (!atomic_load_explicit(&depot->places[i], memory_order_relaxed))
+		if (!atomic_load_explicit(&shelf->places[i], memory_order_relaxed))
 			continue;
-		first = atomic_exchange_explicit(&depot->places[i], NULL,
-		                                 memory_order_acquire /* I4 */);
-		if (first)
-			return first;
+		magazine = atomic_exchange_explicit(&shelf->places[i], NULL,
+		                                    memory_order_acquire /* I4 */);
+		if (magazine)
+			return magazine;
 	}
 	/* relaxed look: an empty list costs no exchange */
-	if (!atomic_load_explicit(&depot->overflow, memory_order_relaxed))
+	if (!atomic_load_explicit(&shelf->overflow, memory_order_relaxed))
 		return NULL;
-	first = atomic_exchange_explicit(&depot->overflow, NULL, memory_order_acquire /* I6 */);
-	if (!first)
+	magazine =
+		atomic_exchange_explicit(&shelf->overflow, NULL, memory_order_acquire /* I6 */);
+	if (!magazine)
 		return NULL;
-	rest = *magazine_link(first);
+	rest = magazine->next;
 	while (rest) {
-		struct item *next = *magazine_link(rest);
+		struct item_magazine *next = rest->next;
 
-		give_magazine(depot, rest);
+		shelve(shelf, rest);
 		rest = next;
 	}
-	return first;
+	return magazine;
+}
+
+static void set_loose(struct depot *depot, struct item *item)
+{
+	/* relaxed: the value is only linked to */
+	item->parent = atomic_load_explicit(&depot->loose, memory_order_relaxed);
+	while (!atomic_compare_exchange_weak_explicit(&depot->loose, &item->parent, item,
+	                                              memory_order_release /* I9 */,
+	                                              memory_order_relaxed /* as above */))
+		continue;
+}
+
+/* Into the loaded magazine, which is empty. False: there were none. */
+static bool gather_loose(struct depot *depot, struct item_class *class)
+{
+	struct item *item;
+
+	/* relaxed look: an empty list costs no exchange */
+	if (!atomic_load_explicit(&depot->loose, memory_order_relaxed))
+		return false;
+	item = atomic_exchange_explicit(&depot->loose, NULL, memory_order_acquire /* I10 */);
+	while (item) {
+		struct item *next = item->parent;
+
+		if (class->top < class->end)
+			*class->top++ = item;
+		else
+			set_loose(depot, item);
+		item = next;
+	}
+	return class->top > class->first;
 }
 
 static unsigned char *add_chunk(struct item_pool *pool, size_t size)
@@ -173,63 +207,130 @@ static unsigned char *add_chunk(struct item_pool *pool, size_t size)
 	return chunk->bytes;
 }
 
-/* Fill an empty magazine: from the depot, else with new memory. */
-static bool refill(struct item_cache *cache, unsigned class, struct item_magazine *magazine)
+static struct item_magazine *new_magazine(struct item_pool *pool, unsigned number)
 {
-	size_t stride = sizeof(struct item) + class_room(class);
-	unsigned n = magazine_size(class);
-	unsigned char *bytes;
+	size_t size = magazine_size(number) * sizeof(struct item *);
 
-	magazine->first = take_magazine(&cache->pool->depots[class]);
-	if (!magazine->first) {
-		bytes = add_chunk(cache->pool, n * stride);
-		if (!bytes)
-			return false;
-		for (unsigned i = n; i-- > 0;) {
-			struct item *item = (struct item *)(void *)(bytes + i * stride);
+	return (struct item_magazine *)(void *)add_chunk(pool,
+	                                                 sizeof(struct item_magazine) + size);
+}
 
-			item->parent = magazine->first;
-			magazine->first = item;
-		}
+/* Into the loaded magazine, which is empty. */
+static bool new_items(struct item_pool *pool, struct item_class *class, unsigned number)
+{
+	size_t stride = sizeof(struct item) + class_room(number);
+	unsigned n = magazine_size(number);
+	unsigned char *bytes = add_chunk(pool, n * stride);
+
+	if (!bytes)
+		return false;
+	/* the first one made is the first one out */
+	for (unsigned i = n; i-- > 0;) {
+		struct item *item = (struct item *)(void *)(bytes + i * stride);
+
+		item_init(item, 0, number);
+		*class->top++ = item;
 	}
-	magazine->n = n;
 	return true;
 }
 
-static struct item *take_item(struct item_cache *cache, unsigned class)
+static struct item_magazine *loaded(const struct item_class *class)
 {
-	struct item_magazine *loaded = &cache->classes[class].loaded;
-	struct item_magazine *spare = &cache->classes[class].spare;
+	char *items = (char *)class->first;
+
+	return items ? (struct item_magazine *)(void *)(items -
+	                                                offsetof(struct item_magazine, items))
+	             : NULL;
+}
+
+static void load(struct item_class *class, unsigned number, struct item_magazine *magazine,
+                 bool full)
+{
+	class->first = magazine->items;
+	class->end = class->first + magazine_size(number);
+	class->top = full ? class->end : class->first;
+}
+
+/* The loaded magazine is empty, or there is none: have one with items. */
+static bool more_items(struct item_cache *cache, unsigned number)
+{
+	struct item_class *class = &cache->classes[number];
+	struct depot *depot = &cache->pool->depots[number];
+	struct item_magazine *empty = loaded(class), *full;
+
+	if (cache->spare_full & UINT32_C(1) << number) {
+		cache->spare_full &= ~(UINT32_C(1) << number);
+		load(class, number, class->spare, true);
+		class->spare = empty;
+		return true;
+	}
+	full = unshelve(&depot->full);
+	if (full) {
+		if (empty)
+			shelve(&depot->empty, empty);
+		load(class, number, full, true);
+		return true;
+	}
+	if (!empty) {
+		empty = unshelve(&depot->empty);
+		if (!empty)
+			empty = new_magazine(cache->pool, number);
+		if (!empty)
+			return false;
+		load(class, number, empty, false);
+	}
+	return gather_loose(depot, class) || new_items(cache->pool, class, number);
+}
+
+/* The loaded magazine is full, or there is none: have one with a place. */
+static bool more_places(struct item_cache *cache, unsigned number)
+{
+	struct item_class *class = &cache->classes[number];
+	struct depot *depot = &cache->pool->depots[number];
+	struct item_magazine *full = loaded(class), *empty = NULL;
+
+	if (!(cache->spare_full & UINT32_C(1) << number)) {
+		empty = class->spare;
+		class->spare = NULL;
+	}
+	if (!empty)
+		empty = unshelve(&depot->empty);
+	if (!empty)
+		empty = new_magazine(cache->pool, number);
+	if (!empty)
+		return false;
+	if (full) {
+		if (class->spare)
+			shelve(&depot->full, class->spare);
+		class->spare = full;
+		cache->spare_full |= UINT32_C(1) << number;
+	}
+	load(class, number, empty, false);
+	return true;
+}
+
+static struct item *take_item(struct item_cache *cache, unsigned number, size_t size)
+{
+	struct item_class *class = &cache->classes[number];
 	struct item *item;
 
-	if (loaded->n == 0) {
-		struct item_magazine swap = *loaded;
-
-		*loaded = *spare;
-		*spare = swap;
-		if (loaded->n == 0 && !refill(cache, class, loaded))
-			return NULL;
-	}
-	item = loaded->first;
-	loaded->first = item->parent;
-	loaded->n--;
+	if (class->top == class->first && !more_items(cache, number))
+		return NULL;
+	item = *--class->top;
+	item->pub.data = item->room;
+	item->pub.size = size;
 	return item;
 }
 
-static void give_item(struct item_cache *cache, unsigned class, struct item *item)
+static void give_item(struct item_cache *cache, struct item *item)
 {
-	struct item_magazine *loaded = &cache->classes[class].loaded;
-	struct item_magazine *spare = &cache->classes[class].spare;
+	unsigned number = item->class;
+	struct item_class *class = &cache->classes[number];
 
-	if (loaded->n == magazine_size(class)) {
-		if (spare->n > 0)
-			give_magazine(&cache->pool->depots[class], spare->first);
-		*spare = *loaded;
-		*loaded = (struct item_magazine){0};
-	}
-	item->parent = loaded->first;
-	loaded->first = item;
-	loaded->n++;
+	if (class->top == class->end && !more_places(cache, number))
+		set_loose(&cache->pool->depots[number], item);
+	else
+		*class->top++ = item;
 }
 
 void item_cache_init(struct item_cache *cache, struct item_pool *pool)
@@ -238,58 +339,48 @@ void item_cache_init(struct item_cache *cache, struct item_pool *pool)
 	cache->pool = pool;
 }
 
-static void give_rest(struct item_pool *pool, unsigned class, struct item_magazine *from)
-{
-	struct item_magazine *rest = &pool->rests[class];
-
-	while (from->n > 0) {
-		struct item *item = from->first;
-
-		from->first = item->parent;
-		from->n--;
-		item->parent = rest->first;
-		rest->first = item;
-		rest->n++;
-		if (rest->n < magazine_size(class))
-			continue;
-		give_magazine(&pool->depots[class], rest->first);
-		*rest = (struct item_magazine){0};
-	}
-}
-
 void item_cache_fini(struct item_cache *cache)
 {
 	item_cache_settle(cache);
-	pthread_mutex_lock(&cache->pool->lock);
 	for (unsigned c = 0; c < ITEM_CLASSES; c++) {
-		give_rest(cache->pool, c, &cache->classes[c].loaded);
-		give_rest(cache->pool, c, &cache->classes[c].spare);
+		struct item_class *class = &cache->classes[c];
+		struct depot *depot = &cache->pool->depots[c];
+
+		while (class->top > class->first)
+			set_loose(depot, *--class->top);
+		if (class->first)
+			shelve(&depot->empty, loaded(class));
+		if (class->spare)
+			shelve(cache->spare_full & UINT32_C(1) << c ? &depot->full
+			                                            : &depot->empty,
+			       class->spare);
 	}
-	pthread_mutex_unlock(&cache->pool->lock);
 	memset(cache->classes, 0, sizeof(cache->classes));
+	cache->spare_full = 0;
 }
 
 struct item *item_new_slow(struct item_cache *cache, size_t size)
 {
-	unsigned class = ITEM_BY_MALLOC ? ITEM_CLASSES : class_for(size);
-	struct item *item;
+	unsigned number = ITEM_BY_MALLOC ? ITEM_CLASSES : class_for(size);
+	struct item *item = NULL;
 
-	if (class < ITEM_CLASSES)
-		item = take_item(cache, class);
-	else if (size <= SIZE_MAX - sizeof(*item))
+	if (number < ITEM_CLASSES)
+		return take_item(cache, number, size);
+	if (size <= SIZE_MAX - sizeof(*item))
 		item = malloc(sizeof(*item) + size);
-	else
-		item = NULL;
 	if (item)
-		item_init(item, size, class);
+		item_init(item, size, number);
 	return item;
 }
 
-static void drop_refs(struct item_cache *cache, struct item *item, uint32_t n)
+void item_drop(struct item_cache *cache, struct item *item, uint32_t n)
 {
-	if (n > 0 &&
-	    atomic_fetch_sub_explicit(&item->refs, n, memory_order_acq_rel) == n /* I1 I2 */)
-		item_free(cache, item);
+	if (n == 0 ||
+	    atomic_fetch_sub_explicit(&item->refs, n, memory_order_acq_rel) != n /* I1 I2 */)
+		return;
+	/* relaxed: nobody else knows the item any more */
+	atomic_store_explicit(&item->refs, 1, memory_order_relaxed);
+	item_free(cache, item);
 }
 
 void item_cache_settle(struct item_cache *cache)
@@ -302,9 +393,9 @@ void item_cache_settle(struct item_cache *cache)
 	cache->slicing = cache->dropping = NULL;
 	cache->credit = cache->debt = 0;
 	if (slicing)
-		drop_refs(cache, slicing, credit);
+		item_drop(cache, slicing, credit);
 	if (dropping)
-		drop_refs(cache, dropping, debt);
+		item_drop(cache, dropping, debt);
 }
 
 struct item *item_slice(struct item_cache *cache, struct item *parent, size_t offset,
@@ -334,7 +425,7 @@ struct item *item_slice(struct item_cache *cache, struct item *parent, size_t of
 		cache->slicing = parent;
 		cache->credit = SLICE_CREDIT;
 		if (before)
-			drop_refs(cache, before, credit);
+			item_drop(cache, before, credit);
 	}
 	cache->credit--;
 	item->pub.data = bytes + offset;
@@ -363,8 +454,9 @@ void item_free_slow(struct item_cache *cache, struct item *item)
 {
 	struct item *parent = item->is_slice ? item->parent : NULL;
 
+	item->is_slice = 0;
 	if (item->class < ITEM_CLASSES)
-		give_item(cache, item->class, item);
+		give_item(cache, item);
 	else
 		free(item);
 	if (!parent)
@@ -376,7 +468,7 @@ void item_free_slow(struct item_cache *cache, struct item *item)
 		cache->dropping = parent;
 		cache->debt = 0;
 		if (before)
-			drop_refs(cache, before, debt);
+			item_drop(cache, before, debt);
 	}
 	cache->debt++;
 }

@@ -4,10 +4,14 @@
  * replica that runs. A cache is used by one thread at a time. Threads without one (a drop
  * callback, say) use item_cache_current(), which the engine sets per thread.
  *
- * How: sizes are rounded up to classes; each cache holds two lists ("magazines") of free items a
- * class; full and empty magazines go to and come from the pool's depot, so that a thread that
- * only makes items and one that only frees them exchange 64 at a time. The magazine idea is
- * Bonwick and Adams, "Magazines and Vmem" (USENIX 2001).
+ * How: sizes are rounded up to classes; each cache holds two magazines of free items a class, one
+ * loaded and one spare, which is full or empty; full and empty magazines go to and come from the
+ * pool's depot, so that a thread that only makes items and one that only frees them exchange 64 at
+ * a time. A magazine is an array, not a list: the items lie in the cache of whoever freed them, and
+ * the addresses of all are known without reading any. The idea is Bonwick and Adams, "Magazines and
+ * Vmem" (USENIX 2001).
+ *
+ * A free item is ready but for its size: one reference, whole, of its class.
  *
  * Slices. A slice holds a reference to its parent. Counting each would make the parent's line
  * travel between the core that slices and the core that frees, once per item: so a cache buys
@@ -34,10 +38,9 @@
 #define ITEM_BY_MALLOC 0
 #endif
 
-#define ITEM_CLASSES  18
-#define ITEM_INLINE   32 /* bytes of payload in the smallest class */
-#define ITEM_MAGAZINE 64
-#define ITEM_DEPOT    64 /* places for full magazines, per class */
+#define ITEM_CLASSES 18
+#define ITEM_INLINE  32 /* bytes of payload in the smallest class */
+#define ITEM_DEPOT   64 /* places for full magazines, per class */
 
 struct item {
 	struct pc_item pub;
@@ -49,24 +52,25 @@ struct item {
 		};
 		uint32_t kind; /* both at once; a whole item's is its class */
 	};
-	struct item *parent; /* slice: whose bytes; free: next in the magazine; else unused */
+	struct item *parent; /* slice: whose bytes; free and loose: the next one; else unused */
 	_Alignas(16) unsigned char room[];
 };
 
-struct item_magazine {
-	struct item *first;
-	unsigned n;
-};
-
+struct item_magazine;
 struct item_pool;
+
+struct item_class {
+	/* The loaded magazine: its first place, the first without an item, its end; or NULL. */
+	struct item **first, **top, **end;
+	struct item_magazine *spare; /* or NULL */
+};
 
 struct item_cache {
 	struct item_pool *pool;
-	struct {
-		struct item_magazine loaded, spare;
-	} classes[ITEM_CLASSES];
+	struct item_class classes[ITEM_CLASSES];
+	uint32_t spare_full;  /* a bit a class: its spare is full, else empty */
+	uint32_t credit;      /* how many references of `slicing` are left */
 	struct item *slicing; /* the parent whose references were bought */
-	uint32_t credit;      /* how many are left */
 	struct item *dropping;
 	uint32_t debt; /* references to `dropping` to give back */
 };
@@ -89,6 +93,7 @@ struct item *item_writable(struct item_cache *cache, struct item *item);
 /* The ways that are not taken every time: another magazine, a large item, a slice's parent. */
 struct item *item_new_slow(struct item_cache *cache, size_t size);
 void item_free_slow(struct item_cache *cache, struct item *item);
+void item_drop(struct item_cache *cache, struct item *item, uint32_t n);
 
 static inline struct item *item_of(struct pc_item *pub)
 {
@@ -109,8 +114,10 @@ static inline unsigned item_small_class(size_t size)
 /* The class of a whole item, as `kind` holds it. */
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define ITEM_KIND(class) ((uint32_t)(class))
+#define ITEM_CLASS(kind) (kind)
 #else
 #define ITEM_KIND(class) ((uint32_t)(class) << 16)
+#define ITEM_CLASS(kind) ((kind) >> 16)
 #endif
 
 static inline void item_init(struct item *item, size_t size, unsigned class)
@@ -124,40 +131,41 @@ static inline void item_init(struct item *item, size_t size, unsigned class)
 
 static inline struct item *item_new(struct item_cache *cache, size_t size)
 {
-	struct item_magazine *loaded;
-	struct item *item;
-	unsigned class;
+	struct item_class *class;
+	struct item **top, *item;
 
 	if (ITEM_BY_MALLOC || size > ITEM_SMALL_MAX)
 		return item_new_slow(cache, size);
-	class = item_small_class(size);
-	loaded = &cache->classes[class].loaded;
-	if (loaded->n == 0)
+	class = &cache->classes[item_small_class(size)];
+	top = class->top;
+	if (top == class->first)
 		return item_new_slow(cache, size);
-	item = loaded->first;
-	loaded->first = item->parent;
-	loaded->n--;
-	item_init(item, size, class);
+	item = *--top;
+	class->top = top;
+	item->pub.data = item->room;
+	item->pub.size = size;
 	return item;
 }
 
-/* The last reference is gone. */
+/* The last reference is gone; `refs` is 1. */
 static inline void item_free(struct item_cache *cache, struct item *item)
 {
-	struct item_magazine *loaded;
+	struct item_class *class;
+	uint32_t kind = item->kind;
+	struct item **top;
 
-	if (ITEM_BY_MALLOC || item->kind >= ITEM_KIND(ITEM_SMALL)) {
+	if (ITEM_BY_MALLOC || kind >= ITEM_KIND(ITEM_SMALL)) {
 		item_free_slow(cache, item);
 		return;
 	}
-	loaded = &cache->classes[item->class].loaded;
-	if (loaded->n == ITEM_MAGAZINE) {
+	class = &cache->classes[ITEM_CLASS(kind)];
+	top = class->top;
+	if (top == class->end) {
 		item_free_slow(cache, item);
 		return;
 	}
-	item->parent = loaded->first;
-	loaded->first = item;
-	loaded->n++;
+	*top = item;
+	class->top = top + 1;
 }
 
 static inline void item_ref(struct item *item, uint32_t n)
@@ -172,9 +180,10 @@ static inline void item_ref(struct item *item, uint32_t n)
 static inline void item_unref(struct item_cache *cache, struct item *item)
 {
 	/* The sole owner needs no read-modify-write: nobody else can add a reference. */
-	if (atomic_load_explicit(&item->refs, memory_order_acquire) == 1 /* I2 */ ||
-	    atomic_fetch_sub_explicit(&item->refs, 1, memory_order_acq_rel) == 1 /* I1 I2 */)
+	if (atomic_load_explicit(&item->refs, memory_order_acquire) == 1) /* I2 */
 		item_free(cache, item);
+	else
+		item_drop(cache, item, 1);
 }
 
 #endif

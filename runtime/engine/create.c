@@ -221,8 +221,8 @@ static int create_pool(struct engine *e, unsigned n)
 		w->random = i + 1;
 		scratch_init(&w->scratch, e->items);
 		e->pool.n_workers = i + 1;
-		w->seen_ticks = array(n, sizeof(*w->seen_ticks));
-		if (!w->seen_ticks || pc_queue_create(&w->ready, &options))
+		w->seen = array(n, sizeof(*w->seen));
+		if (!w->seen || pc_queue_create(&w->ready, &options))
 			return PC_NOMEM;
 	}
 	return PC_OK;
@@ -321,7 +321,7 @@ void engine_destroy(struct engine *e)
 	}
 	for (unsigned i = 0; i < e->pool.n_workers; i++) {
 		scratch_fini(&e->pool.workers[i].scratch);
-		free(e->pool.workers[i].seen_ticks);
+		free(e->pool.workers[i].seen);
 		pc_queue_destroy(e->pool.workers[i].ready);
 	}
 	free(e->pool.workers);

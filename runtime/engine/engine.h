@@ -355,6 +355,12 @@ struct scratch {
 	bool final;     /* what is published now is the activation's last: see worker.c */
 };
 
+struct worker_seen {
+	uint32_t rescue_ticks; /* at the last look of rescue() */
+	uint32_t steal_ticks;  /* at that of steal(), and since when they are so */
+	int64_t since_ns;
+};
+
 struct worker {
 	struct scratch scratch;
 	struct engine *engine;
@@ -368,7 +374,8 @@ struct worker {
 	pthread_t thread;
 	bool has_thread;
 	uint32_t random;
-	uint32_t *seen_ticks; /* of every worker, when we last looked */
+	_Atomic bool searching;   /* it has no work of its own */
+	struct worker_seen *seen; /* of every worker, when we last looked */
 };
 
 struct pool {

@@ -93,13 +93,15 @@ static int pass(struct pc_stage *st, unsigned port, struct pc_item *pub)
 		item_ref(item, 1);
 		return swap_emit(r, port, item);
 	}
-	/* The first time, the engine's own reference travels: no counting at all. */
-	if (item == r->current && !r->passed && r->outputs[port].n_lanes > 0) {
-		int rc;
+	/* The first time, the engine's own reference travels: no counting at all. Not to a port that is
+	 * not wired, which would swallow it at once: it may be wanted again. That one has no list. */
+	if (item == r->current && !r->passed) {
+		struct output *o = &r->outputs[port];
 
-		r->passed = true;
-		rc = output_add(r, port, item);
-		return rc;
+		if (o->n < o->room || o->n_lanes > 0) {
+			r->passed = true;
+			return output_add(r, port, item);
+		}
 	}
 	item_ref(item, 1);
 	return output_add(r, port, item);

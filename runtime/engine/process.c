@@ -21,16 +21,32 @@ static void forget_fail_text(struct replica *r)
 	r->fail_text = NULL;
 }
 
-/* `passed` stays as it is: whoever hands out the next item clears it. */
-static inline void item_finished(struct replica *r, struct input *in, struct item *item)
+/* What finishing an item takes. A stage in no section never touches shared state. */
+enum finish { FINISH_NO_OUTPUT, FINISH_ONE_OUTPUT, FINISH_ANY };
+
+static enum finish finish_of(const struct replica *r)
 {
-	if (r->n_outputs == 1 && !r->touched)
+	if (r->stage->section || r->touched || r->n_outputs > 1)
+		return FINISH_ANY;
+	return r->n_outputs == 1 ? FINISH_ONE_OUTPUT : FINISH_NO_OUTPUT;
+}
+
+/* `passed` stays as it is: whoever hands out the next item clears it. */
+static inline __attribute__((always_inline)) void
+finish_item(struct replica *r, struct input *in, struct item *item, enum finish finish)
+{
+	if (finish == FINISH_ONE_OUTPUT)
 		r->outputs->mark = r->outputs->n;
-	else if (r->n_outputs > 0 || r->touched)
+	else if (finish == FINISH_ANY)
 		output_mark(r);
 	if (!r->passed)
 		item_unref(r->cache, item);
 	in->undone++;
+}
+
+static void item_finished(struct replica *r, struct input *in, struct item *item)
+{
+	finish_item(r, in, item, FINISH_ANY);
 }
 
 /* The item stays ours: hand it to the dead-letter port, or give up the graph. */
@@ -155,44 +171,76 @@ __attribute__((noinline)) static bool answered(struct replica *r, struct guard *
 	return r->phase != PHASE_LAST;
 }
 
-/* One item at a time. Publishes on the way when the items turn out to be slow. */
-static void each(struct replica *r, struct guard *guard, struct item **items, size_t n)
+/* From `next` up to `until`, one item at a time. Returns how far it came: up to `until` unless the
+ * rest is not to be processed. Made once for each way to finish, with few variables: what lives
+ * across the callback should stay in registers. */
+static inline __attribute__((always_inline)) struct item **
+run_of(struct replica *r, struct guard *guard, struct item **next, struct item **until,
+       enum finish finish)
 {
-	const struct pc_stage_desc *desc = r->build->desc;
-	int (*process)(struct pc_stage *, void *, struct pc_item *) = desc->process;
+	int (*process)(struct pc_stage *, void *, struct pc_item *) = r->build->desc->process;
 	struct input *in = guard->input;
-	bool own_thread = r->stage->plan->own_thread;
-	/* A batch should last the budget: looking at the clock at its half is enough. */
-	size_t stride = own_thread || r->batch_size < 8 ? 1 : r->batch_size / 2;
-	int64_t until = n > 1 ? r->begun_ns + ENGINE_BUDGET_NS : 0;
-	size_t i = dealt_with(guard), look = i + stride;
 
-	guard->open = true;
-	while (i < n) {
-		struct item *item = items[i++];
+	while (next < until) {
+		struct item *item = *next++;
 		int rc;
 
 		r->current = item;
 		r->passed = false;
 		rc = process(&r->pub, r->state, &item->pub);
-		if (rc == PC_OK)
-			item_finished(r, in, item);
+		if (__builtin_expect(rc == PC_OK, 1))
+			finish_item(r, in, item, finish);
 		else if (!answered(r, guard, item, rc))
 			break;
-		if (i < look)
-			continue;
-		look += stride;
-		if (stopped_hard(r))
+	}
+	return next;
+}
+
+__attribute__((noinline)) static struct item **
+run_to_sink(struct replica *r, struct guard *guard, struct item **next, struct item **until)
+{
+	return run_of(r, guard, next, until, FINISH_NO_OUTPUT);
+}
+
+__attribute__((noinline)) static struct item **
+run_to_one(struct replica *r, struct guard *guard, struct item **next, struct item **until)
+{
+	return run_of(r, guard, next, until, FINISH_ONE_OUTPUT);
+}
+
+__attribute__((noinline)) static struct item **
+run_to_any(struct replica *r, struct guard *guard, struct item **next, struct item **until)
+{
+	return run_of(r, guard, next, until, FINISH_ANY);
+}
+
+/* Item by item. Publishes on the way when the items turn out to be slow. */
+static void each(struct replica *r, struct guard *guard, struct item **items, size_t n)
+{
+	enum finish finish = finish_of(r);
+	bool own_thread = r->stage->plan->own_thread;
+	/* A batch should last the budget: looking at the clock at its half is enough. */
+	size_t stride = own_thread || r->batch_size < 8 ? 1 : r->batch_size / 2;
+	int64_t until_ns = n > 1 ? r->begun_ns + ENGINE_BUDGET_NS : 0;
+	struct item **next = items + dealt_with(guard), **end = items + n, **until;
+
+	guard->open = true;
+	while (next < end) {
+		until = (size_t)(end - next) > stride ? next + stride : end;
+		next = finish == FINISH_NO_OUTPUT    ? run_to_sink(r, guard, next, until)
+		       : finish == FINISH_ONE_OUTPUT ? run_to_one(r, guard, next, until)
+		                                     : run_to_any(r, guard, next, until);
+		if (next < until || r->phase == PHASE_LAST || stopped_hard(r))
 			break;
 		if (own_thread) {
 			output_flush(r); /* the next item may block for ever */
-		} else if (i < n && clock_now_ns() > until) {
+		} else if (next < end && clock_now_ns() > until_ns) {
 			output_flush(r);
-			until = clock_now_ns() + ENGINE_BUDGET_NS;
+			until_ns = clock_now_ns() + ENGINE_BUDGET_NS;
 		}
 	}
 	guard->open = false;
-	items_abandoned(r, in, items + i, n - i);
+	items_abandoned(r, guard->input, next, (size_t)(end - next));
 }
 
 /* False: nothing more of this batch. */

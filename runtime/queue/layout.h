@@ -100,6 +100,13 @@
 #define LIKELY(x)   __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
 
+/* Before a loop over items. */
+#ifdef __clang__
+#define UNROLL4 _Pragma("clang loop unroll_count(4)")
+#else
+#define UNROLL4 _Pragma("GCC unroll 4")
+#endif
+
 /* Words of a slot. Items are even and not 0. */
 #define WORD_BUSY    1u
 #define WORD_POISON  3u

@@ -134,6 +134,7 @@ static bool put_together(struct pc_queue *queue, const struct cursor *at, void *
 	if (!claim(slot, busy))
 		return false;
 	claimed(queue, at->position + k, slot + k);
+	UNROLL4
 	for (uint64_t i = 1; i < k; i++) {
 		if (i == k / 2)
 			QUEUE_STEP(STEP_PUT_FILLING);

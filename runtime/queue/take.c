@@ -173,6 +173,19 @@ static inline size_t gather(const struct cursor *at, uintptr_t first, void **ite
 	size_t n = 1;
 
 	items[0] = (void *)first;
+	/* one comparison of n for four items */
+	while (max - n >= 4) {
+		UNROLL4
+		for (unsigned i = 0; i < 4; i++) {
+			uintptr_t word = atomic_load_explicit(slot + n + i,
+			                                      memory_order_acquire); /* S1 */
+
+			if (!is_item(word))
+				return n + i;
+			items[n + i] = (void *)word;
+		}
+		n += 4;
+	}
 	for (; n < max; n++) {
 		uintptr_t word = atomic_load_explicit(slot + n, memory_order_acquire); /* S1 */
 
