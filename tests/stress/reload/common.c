@@ -28,6 +28,7 @@ char *reload_text;
 struct pc_error *reload_error;
 _Atomic uint64_t seen, last_live;
 char graph_file[] = "/tmp/pcrun-reload-XXXXXX";
+bool private_copies;
 static const char *plugins;
 static struct from_source sources[SOURCES_MAX];
 static _Atomic uint64_t n_sources;
@@ -106,7 +107,40 @@ static void sees(const struct numbered *item, unsigned replicas)
 	atomic_fetch_add(&seen, 1);
 }
 
-static const struct oracle table = {begins, ends, sees};
+static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t gate_changed = PTHREAD_COND_INITIALIZER;
+static bool gate_is_shut;
+static unsigned at_gate;
+
+static void gate(void)
+{
+	pthread_mutex_lock(&gate_lock);
+	at_gate++;
+	pthread_cond_broadcast(&gate_changed);
+	while (gate_is_shut)
+		pthread_cond_wait(&gate_changed, &gate_lock);
+	at_gate--;
+	pthread_mutex_unlock(&gate_lock);
+}
+
+void gate_shut(unsigned wait_for)
+{
+	pthread_mutex_lock(&gate_lock);
+	gate_is_shut = true;
+	while (at_gate < wait_for)
+		pthread_cond_wait(&gate_changed, &gate_lock);
+	pthread_mutex_unlock(&gate_lock);
+}
+
+void gate_open(void)
+{
+	pthread_mutex_lock(&gate_lock);
+	gate_is_shut = false;
+	pthread_cond_broadcast(&gate_changed);
+	pthread_mutex_unlock(&gate_lock);
+}
+
+static const struct oracle table = {begins, ends, sees, gate};
 
 void begin(int argc, char **argv)
 {
@@ -156,12 +190,13 @@ void start(const char *text)
 	                             .log = on_log,
 	                             .workers = 3,
 	                             .drain_ns = INT64_C(200000000000)};
+	struct pc_load_options load = {.size = sizeof(load), .private_copies = private_copies};
 	struct pc_error *err = NULL;
 
 	write_text(text);
 	first_source = atomic_load(&n_sources);
 	atomic_store(&seen, 0);
-	if (pc_graph_load_file(&graph, graph_file, NULL, &err) != PC_OK ||
+	if (pc_graph_load_file(&graph, graph_file, &load, &err) != PC_OK ||
 	    pc_graph_start(graph, &run, &err) != PC_OK) {
 		printf("Bail out! %s\n", pc_error_text(err));
 		exit(1);

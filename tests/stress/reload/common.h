@@ -32,6 +32,10 @@ void wait_seen(uint64_t more); /* so many more items have come */
 void stop_and_check(const char *what, int how, bool in_order);
 uint64_t stage_taken(const char *name); /* of the newest row of that name */
 void write_text(const char *text);
+/* Pass stages that are `gated` wait in their code; it returns when so many do. */
+void gate_shut(unsigned wait_for);
+void gate_open(void);
 extern char graph_file[];
+extern bool private_copies; /* of plugins, for the next start() */
 
 #endif

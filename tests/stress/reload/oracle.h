@@ -19,6 +19,7 @@ struct oracle {
 	uint64_t (*begins)(void);                            /* a source instance: its number */
 	void (*ends)(uint64_t source, uint64_t emitted);     /* it has been closed */
 	void (*sees)(const struct numbered *item, unsigned); /* a sink; its replicas */
+	void (*gate)(void); /* a pass stage: waits here, if shut */
 };
 
 static inline const struct oracle *oracle(void)

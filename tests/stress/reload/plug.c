@@ -75,8 +75,13 @@ PC_STAGE(.name = "source", .doc = "numbers", PC_OUTPUTS(outputs), PC_PARAMS(para
 
 #elif defined(PLUG_PASS)
 
+/* Added to `live` by a later build. */
+#ifndef LATER
+#define LATER 0
+#endif
+
 struct pass {
-	uint64_t live, hold, fails;
+	uint64_t live, hold, fails, gated;
 	uint64_t n, count;
 	struct pc_item *held[64];
 };
@@ -93,8 +98,10 @@ static int process(struct pc_stage *st, void *state, struct pc_item *item)
 	struct pass *s = state;
 	struct numbered n;
 
+	if (s->gated)
+		oracle()->gate();
 	memcpy(&n, item->data, sizeof(n));
-	n.live = s->live;
+	n.live = s->live + LATER;
 	s->count++;
 	if (s->hold == 0)
 		return pc_emit_copy(st, 0, &n, sizeof(n));
@@ -139,6 +146,7 @@ static const struct pc_param params[] = {
          NULL, "is written into the items"},
 	PC_PARAM_U64(struct pass, hold, "0", "0..64", NULL, "items to hold back"),
 	PC_PARAM_U64(struct pass, fails, "0", NULL, NULL, "open() fails"),
+	PC_PARAM_U64(struct pass, gated, "0", NULL, NULL, "each item waits at the gate"),
 };
 
 PC_STAGE(.name = "pass", .doc = "pass on", PC_INPUTS(inputs), PC_OUTPUTS(outputs),
