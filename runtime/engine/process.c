@@ -482,19 +482,24 @@ void process_produce(struct replica *r, size_t room, int64_t until_ns)
 	guard_end(&guard);
 }
 
-bool process_closed(struct replica *r)
+/* True: it was called. When a call on probation has been undone, the old build is told, unless it
+ * was before: its own state, if that is back, knows. */
+static bool tell_closed(struct replica *r, uint32_t index)
 {
-	bool told = false;
+	struct input *in = &r->inputs[index];
+	bool called = false;
 
-	for (uint32_t i = 0; i < r->stage->desc->n_inputs; i++) {
-		struct input *in = &r->inputs[i];
+	while (in->closed && !in->told && r->build->desc->closed) {
 		int rc;
 
-		if (!in->closed || in->told || !r->build->desc->closed)
-			continue;
-		in->told = told = true;
+		called = true;
 		doing_set(r, DOING_CALLBACK);
-		rc = guard_closed(r, swap_in_port(r, i));
+		if (r->probation > 0)
+			swap_before_item(r);
+		rc = guard_closed(r, swap_in_port(r, index));
+		if (r->probation > 0 && undone(r, rc))
+			continue;
+		in->told = true;
 		if (rc < 0) {
 			output_discard(r);
 			count_add(&r->failed, 1);
@@ -505,7 +510,16 @@ bool process_closed(struct replica *r)
 		if (rc != PC_OK)
 			r->phase = PHASE_LAST;
 	}
-	return told;
+	return called;
+}
+
+bool process_closed(struct replica *r)
+{
+	bool called = false;
+
+	for (uint32_t i = 0; i < r->stage->desc->n_inputs; i++)
+		called |= tell_closed(r, i);
+	return called;
 }
 
 void process_finish(struct replica *r)

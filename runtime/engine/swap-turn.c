@@ -482,21 +482,59 @@ void swap_told(struct replica *r)
 
 /* -------------------------------------------------------------------------------- ends --- */
 
+static bool all_have_passed(const struct cut *cut)
+{
+	for (uint32_t i = 0; i < cut->n_passages; i++)
+		if (!has(&cut->passages[i].passed))
+			return false;
+	return true;
+}
+
+/* A cut that was in flight when its stage ended. True: it has been carried out. */
+static bool end_flight(struct stage *s)
+{
+	if (is_resting(s) || s->swap.cut->failed) {
+		swap_forget(s); /* nobody has run the new code */
+		return false;
+	}
+	if (all_have_passed(s->swap.cut)) {
+		complete(s);
+		return true;
+	}
+	swap_complete(s);
+	return false;
+}
+
+/* A replica may have gone back on its own account, and nobody has looked at it yet. */
+static int fell_at_the_end(const struct stage *s, struct pc_error **err)
+{
+	const struct cut *cut = s->swap.cut;
+	bool as_left;
+
+	if (!cut || cut->is_back || !any_failed(cut))
+		return PC_OK;
+	error_set(err, PC_ERROR, "%s", why(cut, &as_left));
+	error_add(err, "v%u failed on probation, when the stage ended; back on v%u",
+	          cut->to->number, cut->from->number);
+	return PC_ERROR;
+}
+
 void swap_stage_ended(struct stage *s)
 {
 	struct pc_error *error = NULL;
-	bool in_flight = s->swap.in_flight;
+	bool done = !s->swap.in_flight;
+	int rc;
 
 	answer_pending(s, PC_STOPPED, "the stage has ended");
 	if (!s->engine->stuck) {
-		if (in_flight)
-			swap_complete(s);
+		if (!done)
+			done = end_flight(s);
 		swap_set_aside_free(s);
 	}
 	s->swap.in_flight = false;
-	if (in_flight)
-		error_set(&error, PC_STOPPED, "the stage has ended");
-	answer(s, &s->swap.answering, in_flight ? PC_STOPPED : PC_OK, error);
+	rc = done ? fell_at_the_end(s, &error)
+	          : error_set(&error, PC_STOPPED, "the stage has ended");
+	answer(s, &s->swap.answering, rc, error);
 }
 
 /* Whoever asks from now on is told so by swap_ask(). */

@@ -197,6 +197,85 @@ whole 'SIGINT while it is being swapped' 130
 wait $swapper
 has 'there were swaps' swaps 'live at item'
 
+# ------------------------------------------------------------------- the end of one of two inputs
+# two STATEMENT [WHO]: passes lines of two inputs on, and tells at the end of one who heard of it.
+two() {
+	cat <<END
+#include <assert.h>
+#include <pcrun/stage.h>
+#include <stdio.h>
+struct two { uint64_t n; };
+static int process(struct pc_stage *st, void *state, struct pc_item *item)
+{
+	((struct two *)state)->n++;
+	return pc_pass(st, 0, item);
+}
+static int closed(struct pc_stage *st, void *state, unsigned port)
+{
+	char text[80];
+	int n = snprintf(text, sizeof(text), "%s hears of the end of %u after %d", "${2:-v1}", port, (int)((struct two *)state)->n);
+	((struct two *)state)->n += 1000;
+	pc_emit_copy(st, 0, text, (unsigned)n);
+	$1
+	return PC_OK;
+}
+static const struct pc_port in[] = {{"left", "*", 0, "lines"}, {"right", "*", 0, "lines"}};
+static const struct pc_port out[] = {{"out", "text/line", 0, "all of them"}};
+static const struct pc_field fields[] = {{"n", PC_T_U64, 1, 0, 8}};
+PC_STAGE(.name = "two", .doc = "two in one", .flags = PC_NO_PROBE, PC_INPUTS(in), PC_OUTPUTS(out), PC_FIELDS(fields),
+	PC_STATE(struct two), .process = process, .closed = closed);
+END
+}
+# begin_two: the graph in the background; what goes to descriptors 7 and 8 comes in left and right.
+begin_two() {
+	rm -f left right graph.out graph.err
+	mkfifo left right
+	two '' >two.c
+	cat >two.txt <<'END'
+stage pass = ./two.c
+lines(path="left") -> pass.left
+lines(path="right") -> pass.right
+pass -> print
+END
+	"$PCRUN" two.txt >graph.out 2>graph.err &
+	pid=$!
+	exec 7>left 8>right
+	echo l1 >&7
+	until_line graph.out l1
+}
+# end_two WHAT EXPECTED: all ends well, with these lines.
+end_two() {
+	(echo r1 >&8) # a graph that has ended kills who writes
+	exec 7>&- 8>&-
+	wait "$pid"
+	is "$1: the graph ends as ever" $? 0
+	same_text "$1: nothing is lost or doubled" graph.out "$2"
+}
+n=0
+for how in 'return pc_fail(st, "no end");' 'assert(!"no end");'; do
+	begin_two
+	n=$((n + 1))
+	two "$how (void)\"$n\";" v2 >bad.c
+	swap ./bad.c
+	says "closed() will fail on probation ($how): nobody knows yet" 0 'live at item'
+	exec 7>&-
+	until_line graph.err 'ROLLED BACK'
+	has "closed() fails on probation ($how): undone" graph.err 'v2 ROLLED BACK, v1 runs again .*no end'
+	end_two "$how" 'l1
+v1 hears of the end of 0 after 1
+r1'
+done
+# A fresh state is told anew, the old one is not.
+begin_two
+exec 7>&-
+until_line graph.out hears
+two 'return pc_fail(st, "no end");' v2 >bad.c
+swap ./bad.c --reset-state
+says 'closed() fails on a fresh state: undone' 4 'no end'
+end_two 'a fresh state' 'l1
+v1 hears of the end of 0 after 1
+r1'
+
 # The first build must be a good one.
 stage 'return pc_fail(st, "bad from the start");' >pass.c
 run pcrun -e 'gen(count=3) -> ./pass.c -> print'

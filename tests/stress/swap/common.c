@@ -473,6 +473,40 @@ int line_swap(enum role role, unsigned how, struct swap_report *ret)
 	return rc;
 }
 
+static void *ask(void *arg)
+{
+	struct asker *a = arg;
+	struct swap_offer offer = code_offer(a->code);
+	struct pc_error *err = NULL;
+
+	a->rc = swap_ask(line->g.engine, line_stage(a->code->role), &offer, &a->wish, &a->r,
+	                 &err);
+	free(a->r.words);
+	snprintf(a->said, sizeof(a->said), "%s", pc_error_text(err));
+	pc_error_free(err);
+	return NULL;
+}
+
+void ask_begin(struct asker *a, struct code *code, int64_t timeout_ns, int64_t wait_ns)
+{
+	*a = (struct asker){.code = code,
+	                    .wish = {.timeout_ns = timeout_ns, .probation_ns = wait_ns}};
+	pthread_create(&a->thread, NULL, ask, a);
+}
+
+void ask_end(struct asker *a)
+{
+	pthread_join(a->thread, NULL);
+	if (a->rc == PC_OK)
+		line_note_cut(a->code->role, a->code->number, &a->r);
+}
+
+void line_stop(uint32_t how)
+{
+	atomic_store_explicit(&line->g.engine->stop_asked, how, memory_order_release); /* C5 */
+	control_nudge(line->g.engine);
+}
+
 /* The items that `number` handled lie between its own cut and the next. */
 static bool check_cuts(enum role role, uint64_t total, bool exact)
 {

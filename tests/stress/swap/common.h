@@ -108,6 +108,19 @@ struct swap_offer code_offer(struct code *code);
 int line_swap(enum role role, unsigned how, struct swap_report *ret);
 int line_swap_code(struct code *code, unsigned how, struct swap_report *ret,
                    struct pc_error **err);
+/* The same from a thread of its own, and its answer. */
+struct asker {
+	pthread_t thread;
+	struct code *code;
+	struct swap_report r;
+	struct swap_wish wish;
+	char said[1024];
+	int rc;
+};
+void ask_begin(struct asker *a, struct code *code, int64_t timeout_ns, int64_t wait_ns);
+void ask_end(struct asker *a);
+/* enum pc_stop_how, as from another thread. */
+void line_stop(uint32_t how);
 /* The code was taken where the report says: what line_swap_code() does for itself. */
 void line_note_cut(enum role role, uint32_t number, const struct swap_report *r);
 /* Replicas of a role (a bit each) wait in their next call until they are let go. line_held() is

@@ -210,12 +210,6 @@ static void finishing(void)
 
 /* --------------------------------------------------------------------------- stopping --- */
 
-static void ask_stop(uint32_t how)
-{
-	atomic_store_explicit(&line->g.engine->stop_asked, how, memory_order_release); /* C5 */
-	control_nudge(line->g.engine);
-}
-
 static void stopping(const struct line_shape *from, uint32_t how)
 {
 	struct line_shape shape = *from;
@@ -232,7 +226,7 @@ static void stopping(const struct line_shape *from, uint32_t how)
 		for (int role = 0; role < N_ROLES; role++)
 			begin_swapping(&s[role], (enum role)role);
 		line_flow(i * 20);
-		ask_stop(how);
+		line_stop(how);
 		/* the ledger has been checked, too: else the result is another */
 		ok = graph_wait(&line->g) == PC_STOPPED && ok;
 		for (int role = 0; role < N_ROLES; role++)
@@ -327,38 +321,6 @@ static void failing_beside(void)
 
 /* ------------------------------------------------------------------- who does not come --- */
 
-struct asker {
-	pthread_t thread;
-	struct code *code;
-	struct swap_report r;
-	int64_t timeout_ns;
-	int rc;
-};
-
-static void *ask(void *arg)
-{
-	struct asker *a = arg;
-	struct swap_offer offer = code_offer(a->code);
-	struct swap_wish wish = {.timeout_ns = a->timeout_ns};
-
-	a->rc = swap_ask(line->g.engine, line_stage(a->code->role), &offer, &wish, &a->r, NULL);
-	free(a->r.words);
-	return NULL;
-}
-
-static void ask_begin(struct asker *a, struct code *code, int64_t timeout_ns)
-{
-	*a = (struct asker){.code = code, .timeout_ns = timeout_ns};
-	pthread_create(&a->thread, NULL, ask, a);
-}
-
-static void ask_end(struct asker *a)
-{
-	pthread_join(a->thread, NULL);
-	if (a->rc == PC_OK)
-		line_note_cut(a->code->role, a->code->number, &a->r);
-}
-
 static void long_call(uint32_t replicas)
 {
 	struct line_shape shape = {.what = "",
@@ -378,13 +340,13 @@ static void long_call(uint32_t replicas)
 	line_flow(100);
 	line_hold(MID, last);
 	line_held(MID, last);
-	ask_begin(&a, make(MID), 60 * PC_SEC);
+	ask_begin(&a, make(MID), 60 * PC_SEC, 0);
 	if (replicas > 1)
 		line_flow(300); /* the others go on */
 	ok = line_logged(replicas > 1 ? "waits for replica " : "waits for replica 0") && ok;
-	ask_begin(&b, make(MID), 60 * PC_SEC);
+	ask_begin(&b, make(MID), 60 * PC_SEC, 0);
 	doze_us(20000); /* most likely b is asked for first */
-	ask_begin(&c, make(MID), 60 * PC_SEC);
+	ask_begin(&c, make(MID), 60 * PC_SEC, 0);
 	doze_us(20000);
 	line_let_go(MID);
 	ask_end(&a);
@@ -447,11 +409,11 @@ static void endless_loop(void)
 	ok = line_swap_code(bad, 0, &r, NULL) == PC_OK && ok;
 	line_held(MID, 2);
 	line_flow(500); /* by the other three */
-	ask_begin(&a, make(MID), 200 * PC_MS);
+	ask_begin(&a, make(MID), 200 * PC_MS, 0);
 	ask_end(&a);
 	ok = ok && a.rc == PC_TIMEOUT && line_logged("waits for replica 1");
 	line_flow(500); /* on v3 */
-	ask_stop(PC_STOP_NOW);
+	line_stop(PC_STOP_NOW);
 	rc = graph_wait(&line->g);
 	ok = ok && line_logged("replica 1 did not come back") && line->doubled == 0;
 	/* Let the thread end before its code and its line go. */
