@@ -248,6 +248,21 @@ static void show(struct replica *r, struct passage *p)
 		guard_stop(r, r->build, r->state);
 }
 
+static void cross(struct replica *r, const struct cut *cut, struct passage *p);
+
+/* The cut will be undone. Where this replica is may be a build that is on probation itself, which
+ * nothing would protect from now on: so it goes at once where all will go. False: it is there, or
+ * no way leads there. */
+static bool turn_back(struct replica *r, const struct cut *cut)
+{
+	const struct cut *back = cut->back;
+
+	if (!back || r->build == back->to || !route_from(back, r->build))
+		return false;
+	cross(r, back, (struct passage *)(uintptr_t)&back->passages[r->pub.replica]);
+	return true;
+}
+
 /* Memory that the way through `cut` made is the passage's. */
 static void cross(struct replica *r, const struct cut *cut, struct passage *p)
 {
@@ -258,10 +273,14 @@ static void cross(struct replica *r, const struct cut *cut, struct passage *p)
 	} else if (cut->is_back) {
 		to = r->build; /* its state is of that, whatever the others do */
 	} else if (is_bad(to)) {
-		to = r->build; /* others have found out already */
+		if (turn_back(r, cut))
+			return; /* others have found out already */
+		to = r->build;
 	} else if (!go_forward(r, cut, p)) {
 		atomic_store_explicit(&to->bad, true, memory_order_release); /* SW8 */
 		atomic_store_explicit(&p->fell, true, memory_order_release); /* SW3 */
+		if (turn_back(r, cut))
+			return;
 		to = r->build;
 	}
 	become(r, to, p);

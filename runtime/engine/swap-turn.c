@@ -374,6 +374,10 @@ static bool look(struct stage *s, int64_t now)
 	if (cut && !cut->is_back && !cut->turned && !is_resting(s) && !cut->failed &&
 	    any_fell(cut)) {
 		swap_reverse(s);
+		/* whoever asked waits for that: the answer is that it failed */
+		if (s->swap.answering)
+			s->swap.answering->until_ns =
+				clock_after_ns(now, s->swap.answering->wish.timeout_ns);
 		news = true;
 	}
 	if (s->swap.in_flight && all(s, PASSED)) {

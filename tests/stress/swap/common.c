@@ -484,6 +484,7 @@ static void *ask(void *arg)
 	free(a->r.words);
 	snprintf(a->said, sizeof(a->said), "%s", pc_error_text(err));
 	pc_error_free(err);
+	atomic_store_explicit(&a->done, true, memory_order_relaxed); /* a flag of the test */
 	return NULL;
 }
 

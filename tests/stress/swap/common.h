@@ -116,6 +116,7 @@ struct asker {
 	struct swap_wish wish;
 	char said[1024];
 	int rc;
+	_Atomic bool done;
 };
 void ask_begin(struct asker *a, struct code *code, int64_t timeout_ns, int64_t wait_ns);
 void ask_end(struct asker *a);

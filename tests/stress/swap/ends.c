@@ -345,9 +345,11 @@ static void long_call(uint32_t replicas)
 		line_flow(300); /* the others go on */
 	ok = line_logged(replicas > 1 ? "waits for replica " : "waits for replica 0") && ok;
 	ask_begin(&b, make(MID), 60 * PC_SEC, 0);
-	doze_us(20000); /* most likely b is asked for first */
 	ask_begin(&c, make(MID), 60 * PC_SEC, 0);
-	doze_us(20000);
+	/* One overtakes the other, which is answered at once. relaxed, both: flags */
+	while (!atomic_load_explicit(&b.done, memory_order_relaxed) && /* so */
+	       !atomic_load_explicit(&c.done, memory_order_relaxed))   /* so */
+		doze_us(1000);
 	line_let_go(MID);
 	ask_end(&a);
 	ask_end(&b);

@@ -168,6 +168,39 @@ static void in_a_row(void)
 	end(ok, MID, false, "bad v2, v3, v4 in a row, before any item: still v1");
 }
 
+/* A bad build, and before it has failed another bad one, which fails first: replicas that are still on
+ * the first when they hear of that must not be left there without protection. */
+static void two_at_once(void)
+{
+	bool ok = true;
+
+	line_make(&shapes[1]);
+	line_start(2);
+	probation_ns = 1;
+	for (int i = 0; i < 300 && ok; i++) {
+		struct code *c = failing(MID, 2 + (uint32_t)i % 20, UINT32_MAX);
+		int rc;
+
+		c->fails_on = true;
+		rc = swap(c, 0);
+		ok = rc == PC_OK || rc == PC_ERROR;
+		c = failing(MID, 1, UINT32_MAX);
+		c->fails_on = true;
+		rc = swap(c, 0);
+		ok = ok && (rc == PC_OK || rc == PC_ERROR);
+		line_flow(20);
+	}
+	probation_ns = 10 * PC_SEC;
+	line->n_cuts[MID] = 0;
+	if (!ok)
+		printf("# said: %s\n", said);
+	ok = line_end() == PC_OK && check_all_counts(MID) && ok;
+	report(ok && line->doubled == 0,
+	       "two bad builds right after each other: no replica is left on the "
+	       "first");
+	line_free();
+}
+
 /* A build is its code: the same again, under whatever number, would fail as well. */
 static struct code *hashed(uint32_t fails, uint64_t hash)
 {
@@ -444,6 +477,7 @@ int main(void)
 	afterwards();
 	in_a_row();
 	same_again();
+	two_at_once();
 	coalesced();
 	pointers();
 	migrated(1);
