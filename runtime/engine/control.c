@@ -41,6 +41,16 @@ void control_post(struct engine *e, struct message *m)
 	control_nudge(e);
 }
 
+/* Another may come in its place: then nobody finds it any more who could do this at the end. Its
+ * thread has told its end as its last deed but one. */
+static void has_left(struct replica *r)
+{
+	wake_close(r);
+	if (r->has_thread && thread_join(r->engine, r->thread))
+		r->has_thread = false;
+	replica_close(r);
+}
+
 static void replica_ended(struct replica *r)
 {
 	struct stage *s = r->stage;
@@ -51,7 +61,7 @@ static void replica_ended(struct replica *r)
 	wake_close(r); /* its descriptor may soon be somebody else's */
 	if (--s->live > 0) {
 		if (r->leaving && !r->abandoned)
-			replica_close(r);
+			has_left(r);
 		return;
 	}
 	flag_set(&s->ended);
