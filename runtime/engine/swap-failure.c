@@ -19,7 +19,7 @@
 /* Under the lock; NULL: it has not failed. */
 static struct swap_failure *find(struct stage *s, uint64_t code)
 {
-	for (uint32_t i = 0; i < SWAP_FAILURES && code != 0; i++)
+	for (uint32_t i = 0; i < SWAP_FAILURES && s->swap.failures && code != 0; i++)
 		if (s->swap.failures[i].code == code)
 			return &s->swap.failures[i];
 	return NULL;
@@ -32,11 +32,16 @@ void swap_failure_note(struct stage *s, const struct build *b, const char *why)
 	if (b->code == 0)
 		return;
 	pthread_mutex_lock(&s->engine->lock);
+	/* Most stages never need it. Without memory the code is only tried again. */
+	if (!s->swap.failures)
+		s->swap.failures = calloc(SWAP_FAILURES, sizeof(*s->swap.failures));
 	f = find(s, b->code);
-	if (!f)
+	if (!f && s->swap.failures)
 		f = &s->swap.failures[s->swap.n_failures++ % SWAP_FAILURES];
-	free(f->why);
-	*f = (struct swap_failure){b->code, b->number, strdup(why)};
+	if (f) {
+		free(f->why);
+		*f = (struct swap_failure){b->code, b->number, strdup(why)};
+	}
 	pthread_mutex_unlock(&s->engine->lock);
 }
 
@@ -74,8 +79,8 @@ void swap_failure_forget(struct stage *s, const struct build *b)
 
 void swap_failures_free(struct stage *s)
 {
-	for (uint32_t i = 0; i < SWAP_FAILURES; i++) {
+	for (uint32_t i = 0; i < SWAP_FAILURES && s->swap.failures; i++)
 		free(s->swap.failures[i].why);
-		s->swap.failures[i] = (struct swap_failure){0};
-	}
+	free(s->swap.failures);
+	s->swap.failures = NULL;
 }
