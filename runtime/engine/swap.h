@@ -305,11 +305,12 @@ struct swap_stage {
 	_Atomic uint32_t numbers;               /* [any] builds so far */
 	_Atomic uint32_t shown, cuts, reversed; /* [any] build in force; how often each */
 	_Atomic uint32_t stays; /* [any] builds that could not be unloaded when they should */
-	struct swap_failure *failures; /* [any] SWAP_FAILURES, or NULL; under the engine's lock */
-	uint32_t n_failures;           /* [any] ever; under the lock, too */
-	struct swap_request *pending;                /* waits for its turn */
-	struct swap_request *answering;              /* has led to `cut` */
-	struct swap_report report;                   /* of it */
+	struct swap_failure
+		*failures;   /* [any] SWAP_FAILURES, or NULL; under the engine's lock */
+	uint32_t n_failures; /* [any] ever; under the lock, too */
+	struct swap_request *pending;   /* waits for its turn */
+	struct swap_request *answering; /* has led to `cut` */
+	struct swap_report report;      /* of it */
 	struct stage *next_active;
 };
 
