@@ -67,6 +67,7 @@ static int swap_all(struct wanted *w, bool dry_run, struct pc_error **err)
 			         report.text ? report.text : "");
 		}
 		free(report.text);
+		free(report.probe);
 		pc_error_free(why);
 	}
 	if (rc)
