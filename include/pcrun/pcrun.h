@@ -356,6 +356,40 @@ PC_API int pc_graph_swap(struct pc_graph *graph, const char *stage, const char *
                          struct pc_swap_report *ret_report, size_t report_size,
                          struct pc_error **ret_err);
 
+/** A stage of a set, and what it is to run. */
+struct pc_swap_item {
+	size_t size;       /* of each in an array: they stand at multiples of the first one's */
+	const char *stage; /* as in pc_graph_swap() */
+	const char *file;  /* as there; NULL with `back` */
+};
+
+/** Let several stages run other builds from one moment on, so that what flows between them may
+ * change: its type, or the layout of a type. All or none. No item is lost, doubled or out of order,
+ * none of the old kind reaches the new code and none of the new kind the old: the stages come to
+ * rest from the first to the last, after the old code has emptied the queues between them, and
+ * change when all rest. Others go on meanwhile; what they send to the set waits. Stages between
+ * those of the set that pass on what comes ("=in") rest with them. Blocks until that is so.
+ *
+ * Types are checked for the whole graph. Refused are: types that would not fit then; stages of the
+ * set that feed each other in a circle; a queue between them that a stage outside fills, too, when
+ * its type changes. There is no probation, since an item of the new kind can't be given to the old
+ * code: a failure on the new code is a failure as any other. The way back is a set again.
+ *
+ * @items      `n` of them, at least one, no stage twice.
+ * @options    as in pc_graph_swap(), for all; `timeout_ns` until all of it is done, `probation_ns`
+ *             means nothing. NULL: defaults.
+ * @ret_reports one per item, each `report_size` bytes; may be NULL. Written in every case.
+ * @return PC_OK: all new builds run (of a dry run: would). PC_WRONG: refused; PC_TIMEOUT: some stage
+ *         did not come to rest, or a queue did not run empty in time; PC_STOPPED: the graph, or
+ *         a stage of the set, is ending: in these three cases all go on with their old builds.
+ *         (PC_TIMEOUT with a report whose `to` is not 0: all have changed, and a replica has not
+ *         told yet.) PC_INVALID: not started, no such stage, no file, twice the same. PC_NOMEM.
+ *         [any] Since 1.0. */
+PC_API int pc_graph_swap_set(struct pc_graph *graph, const struct pc_swap_item *items, size_t n,
+                             const struct pc_swap_options *options,
+                             struct pc_swap_report *ret_reports, size_t report_size,
+                             struct pc_error **ret_err);
+
 /** A build of a stage's plugin that is in force, or is kept for the way back. */
 struct pc_build_row {
 	unsigned number;

@@ -258,6 +258,21 @@ static int64_t start_of(const struct scratch *scratch)
 	return scratch->now_ns ? scratch->now_ns : clock_now_ns();
 }
 
+/* Before a set is swapped what it has emitted leaves first, for those who run on. Whoever is about
+ * to end does that: of an ordered stage, he may have the turn that others wait for. */
+static bool may_park(struct replica *r, uint32_t stop, enum act *ret)
+{
+	*ret = ACT_PARKED;
+	if (stop & STOP_PARK)
+		return true;
+	if (r->phase >= PHASE_FINISH)
+		return false;
+	*ret = publish(r);
+	if (*ret == ACT_ENDED)
+		*ret = ACT_PARKED;
+	return true;
+}
+
 static enum act step(struct replica *r)
 {
 	int64_t start_ns = start_of(r->scratch);
@@ -271,8 +286,9 @@ static enum act step(struct replica *r)
 
 	r->scratch->now_ns = 0;
 	count_add(&r->activations, 1);
-	if (stop >= STOP_PARK)
-		return ACT_PARKED;
+	if (stop >= STOP_PARK && may_park(r, stop, &act))
+		return act;
+	stop &= ~(uint32_t)STOP_FENCE;
 	if (!LEFT_OUT(FAULT_SWAP) && cut != r->swap.cut && r->phase < PHASE_LAST)
 		swap_pass(r, cut);
 	if (!LEFT_OUT(FAULT_SWAP) && cut != r->swap.cut && stop != STOP_HARD &&

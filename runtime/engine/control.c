@@ -206,6 +206,7 @@ static void stop_now(struct engine *e)
 		return;
 	e->stopping = true;
 	reload_abort(e);
+	swap_set_abort(e);
 	for (uint32_t i = 0; i < e->plan->n_stages; i++)
 		stage_stop(e->stages[i], STOP_HARD);
 }
@@ -229,6 +230,7 @@ static void apply_stop(struct engine *e)
 	} else if (asked == PC_STOP_DRAIN && !e->draining) {
 		e->draining = true;
 		reload_abort(e);
+		swap_set_abort(e);
 		for (uint32_t i = 0; i < e->plan->n_stages; i++)
 			if (e->stages[i]->desc->n_inputs == 0 && !e->stages[i]->plan->daemon)
 				stage_stop(e->stages[i], STOP_SOFT);
@@ -289,11 +291,13 @@ static void on_async(uv_async_t *async)
 		bool news = control_read_messages(e);
 
 		news |= swap_turn(e);
+		news |= swap_set_turn(e);
 		news |= reload_turn(e);
 		apply_stop(e);
 		if (e->live == 0)
 			finish(e);
-		else if (!news && (awake > 0 || !look_for_deadlock(e, wakes)))
+		else if (!news && (awake > 0 || swap_set_is_under_way(e) ||
+		                   !look_for_deadlock(e, wakes)))
 			break;
 	}
 }

@@ -16,6 +16,7 @@
 #include "engine/fault.h"
 #include "engine/guard.h"
 #include "engine/reload.h"
+#include "engine/swap-set.h"
 #include "engine/swap.h"
 #include "plan/plan.h"
 #include "queue/queue.h"
@@ -73,8 +74,10 @@ struct place {
 	uint32_t index;     /* [start] of its queue in the plan */
 	struct engine *engine;
 	struct pc_queue *queue;
-	struct loop *loop;           /* [start] a stage of this cycle reads it; or NULL */
-	bool tracked;                /* [start] somebody waits until it is drained */
+	const char *type;  /* under `shape`: what flows since a set was swapped; or NULL:
+	                              * the plan's. In the first part. */
+	struct loop *loop; /* [start] a stage of this cycle reads it; or NULL */
+	bool tracked;      /* [start] somebody waits until it is drained */
 	_Atomic uint64_t unfinished; /* [any] items put and not yet done; when tracked */
 	bool daemon_only;            /* all its writers are daemons; changes as `plan` does */
 	_Atomic uint32_t writers;    /* [any] live lanes of non-daemon writers */
@@ -175,8 +178,8 @@ enum task_state {
 	TASK_PARKED /* the control thread's, see reload.h */
 };
 
-/* STOP_PARK is a bit beside the others. */
-enum stop { STOP_NONE, STOP_SOFT, STOP_HARD, STOP_PARK = 4 };
+/* STOP_PARK and STOP_FENCE are bits beside the others. */
+enum stop { STOP_NONE, STOP_SOFT, STOP_HARD, STOP_PARK = 4, STOP_FENCE = 8 };
 
 /* Bits of replica.kick: why a runtime wait returns. */
 enum kick {

@@ -17,7 +17,8 @@ enum fault {
 	FAULT_SNAPSHOT, /* a failed item's changes to the state stay */
 	FAULT_COPY,     /* the developer's own file is loaded */
 	FAULT_TOMB,     /* where an image was, the next one may be loaded */
-	FAULT_SWAP      /* no swaps at all: what looking for them costs (bench/swap) */
+	FAULT_SWAP,     /* no swaps at all: what looking for them costs (bench/swap) */
+	FAULT_DRAIN     /* the queues in a set of stages do not run empty before it changes */
 };
 
 #ifndef ENGINE_FAULT

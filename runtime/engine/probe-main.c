@@ -91,10 +91,11 @@ static void last_descriptor(char *to, size_t room)
 
 /* --------------------------------------------------------------------- the rounds --- */
 
+/* Others of its set will feed it with items of another kind than those that were recorded. */
 static bool is_pure(const struct probe *p)
 {
 	return (p->old->flags & PC_PURE) && (p->plugin->desc->flags & PC_PURE) &&
-	       p->plugin->desc->n_inputs > 0;
+	       p->plugin->desc->n_inputs > 0 && !(p->how & SWAP_FED);
 }
 
 /* With a copy of the state, as the swap itself will do it: without open() and close(). */
@@ -114,7 +115,7 @@ static bool take_over(struct probe *p)
 static void open_and_close(struct probe *p, bool replay)
 {
 	probe_calls(p, true, replay);
-	probe_round(p, SWAP_RESET);
+	probe_round(p, SWAP_RESET | (p->how & SWAP_SET));
 }
 
 static void look_for_leaks(struct probe *p, unsigned fds, unsigned tasks)

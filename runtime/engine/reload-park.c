@@ -24,17 +24,27 @@ bool reload_is_parked(const struct replica *r)
 	                            memory_order_acquire) >= TASK_ENDED; /* T7 */
 }
 
-void reload_park(struct replica *r)
+static void park(struct replica *r, uint32_t how)
 {
 	if (r->stage->desc->n_inputs == 0 && r->has_thread)
 		swap_kick(r);
-	atomic_fetch_or_explicit(&r->stop, STOP_PARK, memory_order_release); /* A3 */
+	atomic_fetch_or_explicit(&r->stop, how, memory_order_release); /* A3 */
 	task_notify(r);
+}
+
+void reload_park(struct replica *r)
+{
+	park(r, STOP_PARK);
+}
+
+void reload_fence(struct replica *r)
+{
+	park(r, STOP_FENCE);
 }
 
 void reload_unpark(struct replica *r)
 {
-	atomic_fetch_and_explicit(&r->stop, ~(uint32_t)STOP_PARK,
+	atomic_fetch_and_explicit(&r->stop, ~(uint32_t)(STOP_PARK | STOP_FENCE),
 	                          memory_order_release);                          /* A3 */
 	if (atomic_load_explicit(&r->sched, memory_order_acquire) == TASK_PARKED) /* T7 */
 		task_unpark(r);

@@ -168,7 +168,7 @@ bool reload_turn(struct engine *e)
 		apply(e);
 		return true;
 	}
-	if (!now->parking && !swap_in_flight(e) &&
+	if (!now->parking && !swap_in_flight(e) && !swap_set_is_under_way(e) &&
 	    slots_are_free(e, now->request->difference)) {
 		make(e);
 		return true;
@@ -188,7 +188,7 @@ bool reload_is_under_way(const struct engine *e)
 void reload_parked(struct replica *r)
 {
 	/* relaxed: this thread writes it */
-	bool wanted = atomic_load_explicit(&r->stop, memory_order_relaxed) & STOP_PARK;
+	bool wanted = atomic_load_explicit(&r->stop, memory_order_relaxed) >= STOP_PARK;
 
 	if (!reload_is_parked(r) || r->reported)
 		return;

@@ -194,6 +194,8 @@ bool reload_is_under_way(const struct engine *e);
 void reload_parking(struct replica *r); /* [replica] on its way to rest */
 /* [control] */
 void reload_park(struct replica *r);
+void reload_fence(
+	struct replica *r); /* likewise, when what it has emitted has left: swap-set.h */
 bool reload_is_parked(const struct replica *r); /* or has ended */
 void reload_unpark(struct replica *r);
 

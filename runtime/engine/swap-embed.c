@@ -14,15 +14,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Pinned: it stays, with all that it shows, until unpin(). */
-static struct stage *find_stage(struct engine *e, const char *name, uint32_t *ret)
+struct stage *swap_find_stage(struct engine *e, const char *name)
 {
 	struct stage *found = NULL;
 
 	pthread_mutex_lock(&e->shape);
 	for (uint32_t i = 0; i < e->plan->n_stages && !found; i++)
 		if (!e->plan->stages[i].gone && strcmp(e->plan->stages[i].name, name) == 0) {
-			*ret = i;
 			found = e->stages[i];
 			found->pins++;
 		}
@@ -30,14 +28,14 @@ static struct stage *find_stage(struct engine *e, const char *name, uint32_t *re
 	return found;
 }
 
-static void unpin(struct stage *s)
+void swap_unpin_stage(struct stage *s)
 {
 	pthread_mutex_lock(&s->engine->shape);
 	s->pins--;
 	pthread_mutex_unlock(&s->engine->shape);
 }
 
-static int swap_stage(struct stage *s, uint32_t index, const char *stage, const char *file,
+static int swap_stage(struct stage *s, const char *stage, const char *file,
                       const struct pc_swap_options *o, struct swap_report *report,
                       char **ret_probe, struct pc_error **err)
 {
@@ -58,7 +56,7 @@ static int swap_stage(struct stage *s, uint32_t index, const char *stage, const 
 		error_add(err, "stage '%s': refused, the old build keeps running", stage);
 		return rc == PC_NOMEM ? rc : PC_WRONG;
 	}
-	return swap_ask(s->engine, index, file ? &offer : NULL, &wish, report, err);
+	return swap_ask(s->engine, s->index, file ? &offer : NULL, &wish, report, err);
 }
 
 static int swap_one(struct pc_graph *graph, const char *stage, const char *file,
@@ -67,12 +65,11 @@ static int swap_one(struct pc_graph *graph, const char *stage, const char *file,
 {
 	struct engine *e = embed_engine(graph);
 	struct stage *s;
-	uint32_t index;
 	int rc;
 
 	if (!e)
 		return error_set(err, PC_INVALID, "the graph has not been started");
-	s = find_stage(e, stage, &index);
+	s = swap_find_stage(e, stage);
 	if (!s)
 		return error_set(err, PC_INVALID, "there is no stage '%s'", stage);
 	if (!file != o->back)
@@ -80,9 +77,34 @@ static int swap_one(struct pc_graph *graph, const char *stage, const char *file,
 		               o->back ? "back, or to a file? not both"
 		                       : "to what? no file is given");
 	else
-		rc = swap_stage(s, index, stage, file, o, report, ret_probe, err);
-	unpin(s);
+		rc = swap_stage(s, stage, file, o, report, ret_probe, err);
+	swap_unpin_stage(s);
 	return rc;
+}
+
+void swap_report_give(const struct swap_report *report, char *probe, void *ret, size_t size)
+{
+	static const struct swap_report nothing;
+	struct pc_swap_report out;
+
+	report = report ? report : &nothing;
+	out = (struct pc_swap_report){.from = report->from,
+	                              .to = report->to,
+	                              .item = report->position,
+	                              .pause_median_ns = report->pause_median_ns,
+	                              .pause_worst_ns = report->pause_worst_ns,
+	                              .took_ns = report->took_ns,
+	                              .text = report->words,
+	                              .unchanged = report->unchanged,
+	                              .probe = probe,
+	                              .refreshed = report->refreshed};
+	if (ret)
+		memcpy(ret, &out, size < sizeof(out) ? size : sizeof(out));
+	/* What the caller's struct has no room for. */
+	if (!ret || size < offsetof(struct pc_swap_report, probe))
+		free(report->words);
+	if (!ret || size < offsetof(struct pc_swap_report, refreshed))
+		free(probe);
 }
 
 PC_API int pc_graph_swap(struct pc_graph *graph, const char *stage, const char *file,
@@ -92,7 +114,6 @@ PC_API int pc_graph_swap(struct pc_graph *graph, const char *stage, const char *
 {
 	struct pc_swap_options own = {.size = sizeof(own)};
 	struct swap_report report = {0};
-	struct pc_swap_report out;
 	char *probe = NULL;
 	int rc;
 
@@ -102,23 +123,7 @@ PC_API int pc_graph_swap(struct pc_graph *graph, const char *stage, const char *
 		memcpy(&own, options,
 		       options->size < sizeof(own) ? options->size : sizeof(own));
 	rc = swap_one(graph, stage, file, &own, &report, &probe, ret_err);
-	out = (struct pc_swap_report){.from = report.from,
-	                              .to = report.to,
-	                              .item = report.position,
-	                              .pause_median_ns = report.pause_median_ns,
-	                              .pause_worst_ns = report.pause_worst_ns,
-	                              .took_ns = report.took_ns,
-	                              .text = report.words,
-	                              .unchanged = report.unchanged,
-	                              .probe = probe,
-	                              .refreshed = report.refreshed};
-	if (ret_report)
-		memcpy(ret_report, &out, report_size < sizeof(out) ? report_size : sizeof(out));
-	/* What the caller's struct has no room for. */
-	if (!ret_report || report_size < offsetof(struct pc_swap_report, probe))
-		free(report.words);
-	if (!ret_report || report_size < offsetof(struct pc_swap_report, refreshed))
-		free(probe);
+	swap_report_give(&report, probe, ret_report, report_size);
 	return rc;
 }
 

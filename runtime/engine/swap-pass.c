@@ -59,7 +59,7 @@ static void copy_all(const struct copy *copies, uint32_t n, const void *from, vo
 }
 
 /* Bytes that no table explains, and that hold something all the same. */
-static bool unexplained(const struct route *route, const char *state, struct passage *p)
+static bool unexplained(const struct route *route, const char *state, char **ret_why)
 {
 	for (uint32_t i = 0; i < route->n_zeros; i++)
 		for (size_t k = 0; k < route->zeros[i].size; k++) {
@@ -67,10 +67,10 @@ static bool unexplained(const struct route *route, const char *state, struct pas
 
 			if (state[at] == 0)
 				continue;
-			if (asprintf(&p->why,
+			if (asprintf(ret_why,
 			             "byte %zu of the state holds something that would be lost",
 			             at) < 0)
-				p->why = NULL;
+				*ret_why = NULL;
 			return true;
 		}
 	return false;
@@ -134,21 +134,27 @@ static bool migrate_if_due(struct replica *r, const struct route *route, struct 
 	return !route || route->way != WAY_MIGRATE || migrate(r, route, p);
 }
 
+bool swap_can_pass(const struct replica *r, const struct cut *cut, char **ret_why)
+{
+	const struct route *route = route_from(cut, r->build);
+
+	if (route)
+		return route->way != WAY_MAP || !unexplained(route, r->state, ret_why);
+	if (asprintf(ret_why, "replica %u is back on v%u, and no way leads from there",
+	             r->pub.replica, r->build->number) < 0)
+		*ret_why = NULL;
+	return false;
+}
+
 /* False: it stays where it is. */
 static bool go_forward(struct replica *r, const struct cut *cut, struct passage *p)
 {
 	const struct route *route = route_from(cut, r->build);
 
-	if (!route) {
-		if (asprintf(&p->why, "replica %u is back on v%u, and no way leads from there",
-		             r->pub.replica, r->build->number) < 0)
-			p->why = NULL;
+	if (!swap_can_pass(r, cut, &p->why))
 		return false;
-	}
 	switch (route->way) {
 	case WAY_MAP:
-		if (unexplained(route, r->state, p))
-			return false;
 		copy_all(route->copies, route->n_copies, r->state, p->fresh);
 		break;
 	case WAY_FRESH:
@@ -341,7 +347,8 @@ void swap_pass(struct replica *r, struct cut *cut)
 		look_for_pointers(cut->victims[i], &now);
 		look_for_pointers(cut->victims[i], &r->swap.aside);
 	}
-	r->probation = cut->is_back || here || r->build != cut->to ? 0 : SWAP_PROBATION;
+	r->probation =
+		cut->is_back || cut->in_set || here || r->build != cut->to ? 0 : SWAP_PROBATION;
 	r->swap.generation = cut->generation;
 	r->swap.cut = cut;
 	r->swap.passage = p;

@@ -202,7 +202,7 @@ static void put_wires(struct buf *out, const struct stage *s)
 
 	put_number(out, s->desc->n_inputs);
 	for (uint32_t i = 0; i < s->desc->n_inputs; i++)
-		put_text(out, plan->inputs[i].type);
+		put_text(out, swap_flows(s->engine, &plan->inputs[i]));
 	put_number(out, s->desc->n_outputs);
 	for (uint32_t i = 0; i < s->desc->n_outputs; i++) {
 		put_number(out, plan->outputs[i].n_queues > 0);

@@ -215,6 +215,7 @@ static void answer_timeout(struct stage *s)
 	answer(s, &s->swap.answering, PC_TIMEOUT, error);
 }
 
+/* Of a set somebody else looks when all do. */
 static bool is_resting(const struct stage *s)
 {
 	const struct cut *cut = s->swap.cut;
@@ -364,7 +365,7 @@ static bool look(struct stage *s, int64_t now)
 		answer_pending(s, PC_STOPPED, "the stage has ended");
 		return false;
 	}
-	if (is_resting(s) && all(s, RESTING)) {
+	if (is_resting(s) && !s->swap.in_set && all(s, RESTING)) {
 		if (any_fell(cut))
 			give_up(s);
 		else
@@ -391,7 +392,7 @@ static bool look(struct stage *s, int64_t now)
 	}
 	look_at_time(s, now);
 	if (!s->swap.in_flight && s->swap.pending && queue_is_free(s) &&
-	    !reload_is_under_way(s->engine)) {
+	    !reload_is_under_way(s->engine) && !swap_set_waits(s->engine)) {
 		begin(s);
 		news = true;
 	}
@@ -408,13 +409,14 @@ static void on_tick(uv_timer_t *timer)
 	control_nudge(timer->data);
 }
 
-static void tick(struct engine *e, bool on)
+/* 0: not at all. */
+static void tick(struct engine *e, unsigned ms)
 {
-	if (on == e->swap.ticking || e->finished)
+	if (ms == e->swap.tick_ms || e->finished)
 		return;
-	e->swap.ticking = on;
-	if (on)
-		uv_timer_start(&e->swap.timer, on_tick, SWAP_TICK_MS, SWAP_TICK_MS);
+	e->swap.tick_ms = ms;
+	if (ms > 0)
+		uv_timer_start(&e->swap.timer, on_tick, ms, ms);
 	else
 		uv_timer_stop(&e->swap.timer);
 }
@@ -475,7 +477,12 @@ bool swap_turn(struct engine *e)
 		}
 	}
 	swap_retire_turn(e);
-	tick(e, e->swap.active != NULL || reload_is_under_way(e));
+	if (swap_set_is_under_way(e))
+		tick(e, SWAP_SET_TICK_MS);
+	else
+		tick(e, e->swap.active || reload_is_under_way(e) || swap_set_waits(e)
+		                ? SWAP_TICK_MS
+		                : 0);
 	return news;
 }
 
@@ -501,7 +508,9 @@ static bool end_flight(struct stage *s)
 		swap_forget(s); /* nobody has run the new code */
 		return false;
 	}
-	if (all_have_passed(s->swap.cut)) {
+	/* A set has changed as a whole, however soon one of its stages ends. */
+	if (all_have_passed(s->swap.cut) ||
+	    (s->swap.in_set && swap_set_has_changed(s->engine))) {
 		complete(s);
 		return true;
 	}
@@ -549,6 +558,7 @@ void swap_finish(struct engine *e)
 	e->swap.closed = true;
 	pthread_mutex_unlock(&e->lock);
 	collect(e);
+	swap_set_abort(e);
 	for (uint32_t i = 0; i < e->plan->n_stages; i++)
 		answer_pending(e->stages[i], PC_STOPPED, "the graph has ended");
 }

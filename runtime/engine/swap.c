@@ -111,9 +111,22 @@ static void notify(struct stage *s)
 			task_notify(s->replicas[i]);
 }
 
+/* All who could take for this stage rest: there is nothing to be told from what they took before. */
+static void fill_both(struct input *in, unsigned version, struct cut *cut)
+{
+	fill_slot(in, version, cut);
+	fill_slot(in, !version, cut);
+	if (cut->position == UINT64_MAX)
+		cut->position = queue_position(in->place->queue);
+}
+
 static void flip(struct stage *s, struct cut *cut)
 {
 	cut->position = s->desc->n_inputs ? UINT64_MAX : 0;
+	if (cut->in_set) {
+		for_each_input(s, fill_both, cut);
+		return;
+	}
 	for_each_input(s, fill_slot, cut);
 	for_each_input(s, flip_place, cut);
 }
@@ -244,7 +257,7 @@ static int make_build(struct stage *s, struct swap_offer *offer, unsigned how,
 	return rc ? rc : swap_params(s, s->swap.current, b, how, err);
 }
 
-static char *describe(const struct cut *cut, unsigned how)
+char *swap_describe(const struct cut *cut, unsigned how)
 {
 	struct buf words = {0};
 
@@ -254,37 +267,33 @@ static char *describe(const struct cut *cut, unsigned how)
 	return buf_take(&words);
 }
 
-int swap_begin(struct stage *s, struct swap_offer *offer, unsigned how,
-               struct swap_report *ret_report, struct pc_error **err)
+int swap_choose(struct stage *s, struct swap_offer *offer, unsigned how, struct build **ret,
+                struct swap_report *ret_report, struct pc_error **err)
 {
 	struct build *to = NULL;
-	struct cut *cut = NULL;
 	int rc;
 
+	*ret = NULL;
 	ret_report->from = s->swap.current->number;
 	if (is_unchanged(s, offer, how)) {
 		say_unchanged(s, offer, how, ret_report);
 		return PC_OK;
 	}
-	if (how & SWAP_BACK)
+	if (how & SWAP_BACK) {
 		rc = find_back(s, &to, err);
-	else
+		rc = rc ? rc : swap_check(s, s->swap.current, to, how, err);
+	} else {
 		rc = swap_failure_check(s, offer->code, how, err);
+	}
 	if (rc == PC_OK && !to)
 		rc = make_build(s, offer, how, &to, err);
 	ret_report->to = to ? to->number : 0;
-	if (rc == PC_OK)
-		rc = swap_make_cuts(&cut, s, to, how, err);
-	if (rc == PC_OK) {
-		ret_report->way = cut->way;
-		ret_report->words = describe(cut, how);
-	}
-	if (rc || (how & SWAP_DRY_RUN)) {
-		swap_cut_free(cut);
-		if (to && !to->listed)
-			swap_release(to, false);
-		return rc;
-	}
+	*ret = to;
+	return rc;
+}
+
+void swap_start(struct stage *s, struct build *to, struct cut *cut)
+{
 	if (!to->listed)
 		swap_list_build(s, to);
 	cut->was_fallback = s->swap.fallback;
@@ -294,7 +303,35 @@ int swap_begin(struct stage *s, struct swap_offer *offer, unsigned how,
 		s->swap.settled = false;
 	}
 	launch(s, cut);
-	return PC_OK;
+}
+
+void swap_discard(struct build *to, struct cut *cut)
+{
+	swap_cut_free(cut);
+	if (to && !to->listed)
+		swap_release(to, false);
+}
+
+int swap_begin(struct stage *s, struct swap_offer *offer, unsigned how,
+               struct swap_report *ret_report, struct pc_error **err)
+{
+	struct build *to = NULL;
+	struct cut *cut = NULL;
+	int rc = swap_choose(s, offer, how, &to, ret_report, err);
+
+	if (ret_report->unchanged)
+		return PC_OK;
+	if (rc == PC_OK)
+		rc = swap_make_cuts(&cut, s, to, how, err);
+	if (rc == PC_OK) {
+		ret_report->way = cut->way;
+		ret_report->words = swap_describe(cut, how);
+	}
+	if (rc || (how & SWAP_DRY_RUN))
+		swap_discard(to, cut);
+	else
+		swap_start(s, to, cut);
+	return rc;
 }
 
 /* -------------------------------------------------------------------- ending it, somehow --- */
@@ -350,7 +387,7 @@ void swap_complete(struct stage *s)
 		swap_cut_free(older);
 		older = next;
 	}
-	if (cut->is_back) {
+	if (cut->is_back || cut->in_set) {
 		set_settled(s);
 		s->swap.fallback = NULL;
 	}

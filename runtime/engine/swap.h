@@ -21,6 +21,7 @@
  *   swap-failure.c    codes that have failed on probation are remembered, and not tried again
  *   swap-retire.c     builds that nobody needs any more: grace period, unload
  *   swap-grace.c      the thread that waits for the grace period
+ *   swap-set-….c      several stages at once, when what flows between them changes: swap-set.h
  *
  * The cut. Every take from a queue carries the version bit that was in its head word
  * (queue/layout.h). Each input of a replica has a slot per bit. To swap, the control thread writes
@@ -85,6 +86,7 @@ struct cut;
 struct engine;
 struct input;
 struct item;
+struct plan_input;
 struct record;
 struct replica;
 struct stage;
@@ -182,7 +184,9 @@ enum swap_how {
 	SWAP_RESET = 1 << 0,   /* a fresh state, whatever the old one is */
 	SWAP_BACK = 1 << 1,    /* to the build before this one */
 	SWAP_DRY_RUN = 1 << 2, /* everything but the cut */
-	SWAP_RETRY = 1 << 3    /* also a code that has failed before */
+	SWAP_RETRY = 1 << 3,   /* also a code that has failed before */
+	SWAP_SET = 1 << 4,     /* together with others: see swap-set.h */
+	SWAP_FED = 1 << 5      /* by others of the set: its items will be of another kind */
 };
 
 /* ------------------------------------------------------------------------------ cuts --- */
@@ -234,6 +238,7 @@ struct cut {
 	                       * what they have passed before */
 	struct build *was_fallback; /* [control] before it began */
 	bool was_settled;
+	bool in_set;    /* with others, see swap-set.h: nobody goes back */
 	bool forgets;   /* the way back is WAY_ASIDE: see bond */
 	bool closes;    /* undoing: the states that are left have been opened */
 	bool new_chain; /* what replicas have aside belongs to an older story: drop it */
@@ -300,6 +305,7 @@ struct swap_stage {
 	struct cut *cut;        /* the last one, in flight or not */
 	struct cut *spent; /* failed; a replica may just be looking at it: until the next */
 	bool in_flight;
+	bool in_set;  /* and that is decided by swap-set.c */
 	bool settled; /* all replicas trust the current build, and have nothing aside */
 	bool active;  /* in the engine's list */
 	_Atomic uint32_t numbers;               /* [any] builds so far */
@@ -331,23 +337,46 @@ struct swap_left {
 	char name[64];
 };
 
+/* Several stages as one: see swap-set.h. */
+struct swap_set_request;
+struct swap_hold;
+
+enum swap_set_phase { SET_WAITS, SET_DRAINS, SET_MIGRATES, SET_PASSES };
+
+/* The one that is under way. [control] */
+struct swap_set {
+	struct swap_set_request *request; /* NULL: none is */
+	enum swap_set_phase phase;
+	struct swap_hold *holds;
+	uint32_t n_holds;
+	const char **types; /* per queue: what will flow, when that is new; kept texts */
+};
+
+struct swap_set_engine {
+	struct swap_set_request *asked; /* under the engine's lock, newest first */
+	_Atomic bool news;              /* [any] there are such */
+	struct swap_set_request *line;  /* [control] in their turn */
+	struct swap_set now;            /* [control] */
+};
+
 /* In struct engine. */
 struct swap_engine {
 	struct stage *active;          /* [control] stages that are at it */
 	uv_timer_t timer;              /* [control] runs while there are such */
-	bool ticking;                  /* [control] */
+	unsigned tick_ms;              /* [control] how often; 0: it does not */
 	uint64_t generations;          /* [control] */
 	struct swap_request *requests; /* under the engine's lock, newest first */
-	bool closed;                   /* under the lock: nobody answers any more */
-	_Atomic bool asked;            /* [any] there are requests */
-	pthread_cond_t answered;       /* with the lock */
-	uint32_t keep;                 /* [start] SWAP_KEEP */
-	struct build *retired;         /* [control] the next to be retired */
-	struct build *retiring;        /* [control] waiting for the thread below */
-	bool waiting;                  /* [control] it is asked to; also for reload-recycle.c */
-	_Atomic uint32_t grace;        /* see swap-grace.c */
-	bool has_grace_thread;         /* [control] */
-	bool no_grace_said;            /* [control] */
+	struct swap_set_engine set;
+	bool closed;             /* under the lock: nobody answers any more */
+	_Atomic bool asked;      /* [any] there are requests */
+	pthread_cond_t answered; /* with the lock */
+	uint32_t keep;           /* [start] SWAP_KEEP */
+	struct build *retired;   /* [control] the next to be retired */
+	struct build *retiring;  /* [control] waiting for the thread below */
+	bool waiting;            /* [control] it is asked to; also for reload-recycle.c */
+	_Atomic uint32_t grace;  /* see swap-grace.c */
+	bool has_grace_thread;   /* [control] */
+	bool no_grace_said;      /* [control] */
 	pthread_t grace_thread;
 	char **texts; /* [control] of parameters that states may point to, until the end */
 	size_t n_texts;
@@ -418,6 +447,11 @@ void swap_record_destroy(struct stage *s); /* after the end */
 
 /* swap-embed.c, [any] */
 void swap_stage_row(const struct stage *s, struct pc_stage_row *row);
+/* Pinned: it stays, with all that it shows, until swap_unpin_stage(). NULL: there is none. */
+struct stage *swap_find_stage(struct engine *e, const char *name);
+void swap_unpin_stage(struct stage *s);
+/* Into a struct pc_swap_report of `size` bytes, or nowhere; the texts go with it, or are freed. */
+void swap_report_give(const struct swap_report *report, char *probe, void *ret, size_t size);
 
 /* swap-turn.c, [control] */
 bool swap_turn(struct engine *e);       /* true: something was done */
@@ -437,6 +471,14 @@ void swap_undo_stage(struct stage *s, bool last); /* [control] it was never run 
  * the offer. ret_report: decided so far. */
 int swap_begin(struct stage *s, struct swap_offer *offer, unsigned how,
                struct swap_report *ret_report, struct pc_error **err);
+/* The steps of that, for a set. swap_choose: *ret is a build of the stage, or NULL: unchanged, as
+ * the report says. swap_describe: what the report tells, malloc'd. swap_start: both are the stage's
+ * from then on. swap_discard: either may be NULL. */
+int swap_choose(struct stage *s, struct swap_offer *offer, unsigned how, struct build **ret,
+                struct swap_report *ret_report, struct pc_error **err);
+char *swap_describe(const struct cut *cut, unsigned how);
+void swap_start(struct stage *s, struct build *to, struct cut *cut);
+void swap_discard(struct build *to, struct cut *cut);
 void swap_go(struct stage *s, bool on); /* all rest: pass the cut, or go on as before */
 void swap_forget(struct stage *s);      /* the cut, that is: it has failed, and all know */
 void swap_reverse(struct stage *s);
@@ -456,9 +498,11 @@ void swap_failures_free(struct stage *s);                         /* after the e
 int swap_make_cuts(struct cut **ret, struct stage *s, struct build *to, unsigned how,
                    struct pc_error **err);
 
-/* swap-check.c, [control] */
+/* swap-check.c, [control]. SWAP_BACK: only the ports. SWAP_SET: their types may be any. */
 int swap_check(struct stage *s, const struct build *from, struct build *to, unsigned how,
                struct pc_error **err);
+/* What flows into an input. [control], or under `shape` */
+const char *swap_flows(const struct engine *e, const struct plan_input *in);
 
 /* swap-param.c, [control] */
 int swap_params(struct stage *s, const struct build *from, struct build *to, unsigned how,
@@ -478,7 +522,8 @@ int swap_route(struct route **ret, const struct build *from, const struct build 
 struct route *swap_route_back(const struct build *from, const struct build *to, bool aside);
 void swap_route_free(struct route *routes);
 
-/* swap-pass.c, [replica] */
+/* swap-pass.c, [replica]; swap_can_pass: [control] while it is parked. False: *ret_why, malloc'd */
+bool swap_can_pass(const struct replica *r, const struct cut *cut, char **ret_why);
 void swap_pass(struct replica *r, struct cut *cut);
 void swap_tell(struct replica *r);
 void swap_go_back(struct replica *r);

@@ -144,6 +144,34 @@ int plan_make(struct plan *plan, struct diag_list *diags, const struct lang_tree
               const struct loader_path *path, const char *graph_dir);
 void plan_fini(struct plan *plan);
 
+/* retype.c: what flows when stages have other tables than the plan's, ports being known by name. */
+struct plan_flow {
+	const struct plan *plan;
+	const struct pc_stage_desc *const *descs; /* per stage; of one that is gone nothing */
+	const char **types; /* per queue: what flows, "*": several; NULL: nothing */
+};
+/* An edge whose ends do not fit. */
+struct plan_mismatch {
+	uint32_t writer, output; /* PLAN_NONE: what failed there */
+	uint32_t reader, input;
+	const char *sent, *taken;
+};
+/* Makes f->types. False: no memory; plan_flow_fini() in every case. */
+bool plan_flow_solve(struct plan_flow *f);
+void plan_flow_fini(struct plan_flow *f);
+/* Both solved. False: the first edge that fitted in `was` and does not in `is`. */
+bool plan_flow_fits(const struct plan_flow *was, const struct plan_flow *is,
+                    struct plan_mismatch *ret);
+/* Ports by their index in the plan. The type of what leaves, or NULL; the input that an output "=in"
+ * passes on, or PLAN_NONE; what an input says it takes. */
+const char *plan_sent(const struct plan_flow *f, uint32_t stage, uint32_t output);
+uint32_t plan_passes(const struct plan_flow *f, uint32_t stage, uint32_t output);
+const char *plan_taken(const struct plan_flow *f, uint32_t stage, uint32_t input);
+bool plan_writes(const struct plan_stage *s, uint32_t output, uint32_t queue);
+/* Whether items of type `comes` may arrive where `taken` is taken: names, or a star at the end for
+ * anything that begins so. */
+bool plan_fits(const char *comes, const char *taken);
+
 /* reach.c: marks[i] becomes true for each stage i of the cycle that goes through a feedback queue.
  * `marks` has plan_cycle_marks() bytes; those behind the stages' are used up. */
 size_t plan_cycle_marks(const struct plan *plan);

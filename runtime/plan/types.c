@@ -19,25 +19,11 @@ static const char *merge(const char *a, const char *b)
 	return strcmp(a, b) == 0 ? a : any;
 }
 
-/* Whether some item could be of both types. */
-static bool fits(const char *a, const char *b)
-{
-	size_t a_size = strlen(a), b_size = strlen(b), size;
-	bool a_open = a[a_size - 1] == '*', b_open = b[b_size - 1] == '*';
-
-	a_size -= a_open;
-	b_size -= b_open;
-	size = a_size < b_size ? a_size : b_size;
-	if (memcmp(a, b, size) != 0)
-		return false;
-	return a_size == b_size || (a_size < b_size ? a_open : b_open);
-}
-
 /* What an input lets through of what comes: when nobody knows, or it does not fit (which is
  * reported), what the input says it takes. */
 static const char *passed(const char *comes, const char *taken)
 {
-	return comes && strcmp(comes, any) != 0 && fits(comes, taken) ? comes : taken;
+	return comes && strcmp(comes, any) != 0 && plan_fits(comes, taken) ? comes : taken;
 }
 
 static uint32_t input_named(const struct pc_stage_desc *d, const char *name)
@@ -175,7 +161,7 @@ static void check_queue(struct make *m, uint32_t queue)
 			const struct plan_edge *r = &m->reads[d->first_read + k];
 
 			taken = m->plan->stages[r->stage].desc->inputs[r->port].type;
-			if (!fits(type, taken))
+			if (!plan_fits(type, taken))
 				mismatch(m, w, r, type);
 		}
 		if (!mixed)
@@ -195,7 +181,7 @@ static void check_dead(struct make *m, uint32_t stage)
 		const struct plan_edge *r = &m->reads[d->first_read + i];
 		const struct pc_port *in = &m->plan->stages[r->stage].desc->inputs[r->port];
 
-		if (fits(type, in->type))
+		if (plan_fits(type, in->type))
 			continue;
 		e = diag_error(m->diags, r->arrow,
 		               "failed items of '%s' are %s, but input '%s' of '%s' takes %s",

@@ -236,6 +236,11 @@ unsigned queue_version(const struct pc_queue *queue)
 	                  1); /* S2 */
 }
 
+uint64_t queue_position(const struct pc_queue *queue)
+{
+	return atomic_load_explicit(&queue->head, memory_order_acquire) >> 1; /* S2 */
+}
+
 void queue_set_policy(struct pc_queue *queue, uint32_t capacity, uint32_t full)
 {
 	/* relaxed: see queue_full() */

@@ -31,6 +31,8 @@ int queue_put_batch(struct pc_queue *queue, void *const *items, size_t n, size_t
 /* Flip the version bit: items at and after the returned position are taken with the new bit. */
 uint64_t queue_flip_version(struct pc_queue *queue, unsigned *ret_new_version);
 unsigned queue_version(const struct pc_queue *queue);
+/* Of the next item that is taken. */
+uint64_t queue_position(const struct pc_queue *queue);
 
 /* Ask to be woken when the queue is not empty, or closed (take), when it has room, or no readers
  * (put). PC_OK: armed, `wake` comes exactly once, perhaps before this returns. PC_AGAIN: not

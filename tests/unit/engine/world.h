@@ -17,6 +17,7 @@ struct world {
 	struct plan plan;
 	struct plan_stage stages[3];
 	struct plan_queue queues[2];
+	struct place places[2], *place_rows[2];
 	struct plan_input in[2];
 	struct plan_output out[2];
 	uint32_t writers[1], readers[1], q1[1];
@@ -53,6 +54,9 @@ static inline void world_init(struct world *w)
 	w->out[1] = (struct plan_output){.type = "u64"};
 	w->old.name = w->new.name = "subject";
 	w->e.plan = &w->plan;
+	w->place_rows[0] = &w->places[0];
+	w->place_rows[1] = &w->places[1];
+	w->e.places = w->place_rows;
 	w->s.engine = &w->e;
 	w->s.plan = &w->stages[1];
 	w->s.desc = &w->old;
