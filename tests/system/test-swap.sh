@@ -297,6 +297,6 @@ stage '(void)"the last";' >now.c
 swap ./now.c
 says 'after five killed ones' 0 'live at item'
 whole 'after five killed ones' 130
-find "$XDG_RUNTIME_DIR" -mindepth 1 -name .cache -prune -o \( -name '*.sock' -o -name '*.so' -o -name 'pcrun-*' \) -print >left
-same_text 'nothing is left of any of them' left ''
+find "$XDG_RUNTIME_DIR" -mindepth 1 -name .cache -prune -o \( -name '*.sock' -o -name '*.so' -o -name 'pcrun-*' \) -print >remains
+same_text 'nothing is left of any of them' remains ''
 done_testing
