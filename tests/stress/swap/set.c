@@ -438,7 +438,9 @@ static int set_ask(struct set *set, int64_t timeout_ns, struct pc_error **err)
 			all.ours[set->first + i][set->members[i].report.to] = set->numbers[i];
 	}
 	if (rc == PC_OK && !set->dry_run) {
-		memcpy(all.kinds, set->kinds, sizeof(all.kinds));
+		/* no other edges: of those, another thread may look at the kinds */
+		memcpy(all.kinds + set->first, set->kinds + set->first,
+		       (n - 1) * sizeof(all.kinds[0]));
 		memcpy(all.versions + set->first, set->versions, n * sizeof(all.versions[0]));
 	}
 	return rc;
