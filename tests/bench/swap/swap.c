@@ -13,6 +13,7 @@
  *
  * Best run on an idle machine, with nothing else on its cores. */
 #include "../../stress/engine/graph.h"
+#include "../../stress/usage.h"
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -323,35 +324,20 @@ struct usage {
 	size_t heap;
 };
 
-static unsigned entries(const char *path)
-{
-	DIR *d = opendir(path);
-	unsigned n = 0;
-
-	while (d && readdir(d))
-		n++;
-	if (d)
-		closedir(d);
-	return n;
-}
-
 static struct usage usage(void)
 {
-	FILE *maps = fopen("/proc/self/maps", "r"), *statm = fopen("/proc/self/statm", "r");
+	FILE *statm = fopen("/proc/self/statm", "r");
 	struct usage u = {.heap = mallinfo2().uordblks};
 	long size = 0;
-	int c;
+	unsigned ours;
 
-	while (maps && (c = fgetc(maps)) != EOF)
-		u.maps += c == '\n';
 	if (statm && fscanf(statm, "%ld %ld", &size, &u.rss_kb) == 2)
 		u.rss_kb *= sysconf(_SC_PAGESIZE) / 1024;
-	if (maps)
-		fclose(maps);
 	if (statm)
 		fclose(statm);
-	u.fds = entries("/proc/self/fd");
-	u.threads = entries("/proc/self/task");
+	u.fds = usage_entries("/proc/self/fd");
+	u.threads = usage_entries("/proc/self/task");
+	u.maps = usage_maps("/pcrun-", &ours);
 	return u;
 }
 

@@ -4,6 +4,8 @@
  * Arguments: the folder of the builds that meson.build makes of stage.c; how often the probes that
  * pass are repeated at the end. While all of it goes on, numbers run through the stage, and the
  * stage behind it fails if one is lost, doubled or out of order. */
+#include "../usage.h"
+
 #include <pcrun/pcrun.h>
 
 #include <dirent.h>
@@ -16,17 +18,6 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define INSTRUMENTED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define INSTRUMENTED 1
-#endif
-#endif
-#ifndef INSTRUMENTED
-#define INSTRUMENTED 0
-#endif
 
 static const char *dir;
 static char work[] = "/tmp/pcrun-probe-test.XXXXXX";

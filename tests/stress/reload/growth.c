@@ -5,9 +5,9 @@
  * and rows than before; and the memory does not grow in each round, as it would if anything of a
  * reload was kept. What is not there any more still counts: the sums of the rows must be right
  * whenever the graph is looked at, and each item comes once. RELOADS: how many in a round. */
+#include "../usage.h"
 #include "common.h"
 
-#include <dirent.h>
 #include <malloc.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -15,56 +15,21 @@
 #include <string.h>
 #include <time.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define INSTRUMENTED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define INSTRUMENTED 1
-#endif
-#endif
-#ifndef INSTRUMENTED
-#define INSTRUMENTED 0
-#endif
-
 struct usage {
 	unsigned fds, threads, maps, stages, queues;
 	size_t heap;
 };
 
-static unsigned entries(const char *path)
-{
-	DIR *d = opendir(path);
-	unsigned n = 0;
-
-	while (d && readdir(d))
-		n++;
-	if (d)
-		closedir(d);
-	return n;
-}
-
-static unsigned maps(void)
-{
-	FILE *f = fopen("/proc/self/maps", "r");
-	unsigned n = 0;
-	int c;
-
-	while (f && (c = getc(f)) != EOF)
-		n += c == '\n';
-	if (f)
-		fclose(f);
-	return n;
-}
-
 static struct usage usage(void)
 {
-	struct usage u = {.fds = entries("/proc/self/fd"),
-	                  .threads = entries("/proc/self/task"),
-	                  .maps = maps(),
+	struct usage u = {.fds = usage_entries("/proc/self/fd"),
+	                  .threads = usage_entries("/proc/self/task"),
 	                  .heap = mallinfo2().uordblks};
+	unsigned copies;
 	struct pc_stage_row stage;
 	struct pc_queue_row queue;
 
+	u.maps = usage_maps("/pcrun-", &copies);
 	while (pc_graph_stage(graph, u.stages, &stage, sizeof(stage)))
 		u.stages++;
 	while (pc_graph_queue(graph, u.queues, &queue, sizeof(queue)))

@@ -2,6 +2,7 @@
  * unloaded when nobody needs them, nothing left behind.
  *
  * Argument: the folder of the plugins that meson.build makes of plug.c. */
+#include "../usage.h"
 #include "engine/engine.h"
 #include "queue/rcu.h"
 
@@ -14,17 +15,6 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define INSTRUMENTED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define INSTRUMENTED 1
-#endif
-#endif
-#ifndef INSTRUMENTED
-#define INSTRUMENTED 0 /* then plugins are never unloaded, so that reports have names */
-#endif
 
 static const char *dir;
 static int n_tests, n_failed;
@@ -150,35 +140,6 @@ static int swap(struct pc_graph *graph, const char *mid, struct pc_error **err)
 
 /* ---- what a process has open and mapped ---- */
 
-static unsigned entries(const char *path)
-{
-	DIR *d = opendir(path);
-	unsigned n = 0;
-
-	while (d && readdir(d))
-		n++;
-	if (d)
-		closedir(d);
-	return n;
-}
-
-/* Lines of /proc/self/maps that name our copies; all lines. */
-static unsigned maps(unsigned *ret_all)
-{
-	FILE *f = fopen("/proc/self/maps", "r");
-	char line[1024];
-	unsigned n = 0;
-
-	*ret_all = 0;
-	while (f && fgets(line, sizeof(line), f)) {
-		(*ret_all)++;
-		n += strstr(line, "/pcrun-") != NULL;
-	}
-	if (f)
-		fclose(f);
-	return n;
-}
-
 static long rss_kb(void)
 {
 	FILE *f = fopen("/proc/self/statm", "r");
@@ -223,9 +184,9 @@ static struct usage usage(void)
 {
 	struct usage u;
 
-	u.fds = entries("/proc/self/fd");
-	u.threads = entries("/proc/self/task");
-	u.copies = maps(&u.maps);
+	u.fds = usage_entries("/proc/self/fd");
+	u.threads = usage_entries("/proc/self/task");
+	u.maps = usage_maps("/pcrun-", &u.copies);
 	u.rss_kb = rss_kb();
 	u.heap = mallinfo2().uordblks;
 	return u;
@@ -298,7 +259,7 @@ static void growth(unsigned n)
 	ok = end(graph) && ok && same;
 	report(ok && (INSTRUMENTED || least_kb < (long)n * 10),
 	       "swaps of real plugins: nothing grows");
-	report(entries("/proc/self/fd") > 0 && logged("v1 -> v2 live at item"),
+	report(usage_entries("/proc/self/fd") > 0 && logged("v1 -> v2 live at item"),
 	       "and each is announced");
 }
 

@@ -1,5 +1,7 @@
 /* test-replay.c: pc_graph_replay(), as a program that embeds pcrun calls it. The plugins are fixtures of
  * the plan's tests. What a replay does with real stages is tests/system/test-replay.sh's. */
+#include "../fixtures.h"
+
 #include <pcrun/pcrun.h>
 #include <pcrun/stage.h>
 
@@ -16,18 +18,6 @@ static const char text[] = "stage two = pair()\n"
 			   "join gone after two\n"
 			   "two.first -> sink\n"
 			   "numbers -> late\n";
-
-/* Where Meson puts the fixtures: in `plan` beside the program. */
-static const char *fixtures(void)
-{
-	static char dir[4096];
-	ssize_t n = readlink("/proc/self/exe", dir, sizeof(dir) - 16);
-
-	cr_assert(n > 0);
-	dir[n] = '\0';
-	strcpy(strrchr(dir, '/'), "/plan");
-	return dir;
-}
 
 static struct pc_graph *load(void)
 {

@@ -10,6 +10,7 @@
 #ifndef TEST_PLAN_GRAPH_H
 #define TEST_PLAN_GRAPH_H
 
+#include "../fixtures.h"
 #include "plan/plan.h"
 
 #include <criterion/criterion.h>
@@ -25,18 +26,6 @@ struct graph {
 	int result;
 	struct buf said;
 };
-
-/* Where Meson puts the fixtures: in `plan` beside the program. */
-static inline const char *fixtures(void)
-{
-	static char dir[4096];
-	ssize_t n = readlink("/proc/self/exe", dir, sizeof(dir) - 16);
-
-	cr_assert(n > 0);
-	dir[n] = '\0';
-	strcpy(strrchr(dir, '/'), "/plan");
-	return dir;
-}
 
 static inline void say(struct graph *g, const struct diag *d, const char *indent)
 {

@@ -1,6 +1,8 @@
 /* test-embed.c: what a program that embeds pcrun learns of shared state, before and after a run.
  *
  * The graph's one stage is a fixture of the plan's tests; it does nothing. */
+#include "../fixtures.h"
+
 #include <pcrun/pcrun.h>
 
 #include <criterion/criterion.h>
@@ -13,18 +15,6 @@ static const char text[] = "shared counts = dict(num=-5, who=\"me\")\n"
 			   "shared stats = bytes(size=4)\n"
 			   "shared none = dict()\n"
 			   "numbers\n";
-
-/* Where Meson puts the fixtures: in `plan` beside the program. */
-static const char *fixtures(void)
-{
-	static char dir[4096];
-	ssize_t n = readlink("/proc/self/exe", dir, sizeof(dir) - 16);
-
-	cr_assert(n > 0);
-	dir[n] = '\0';
-	strcpy(strrchr(dir, '/'), "/plan");
-	return dir;
-}
 
 static struct pc_graph *load(void)
 {
