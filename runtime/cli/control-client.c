@@ -15,7 +15,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { GREETING_MS = 2000 };
+enum {
+	GREETING_MS = 2000,
+	BEFORE_FILES = 6 /* words of a request: its name, options and "--" */
+};
 
 /* A running graph. */
 struct graph {
@@ -304,8 +307,10 @@ static bool begin(struct say_text *request, const struct args *args, const char 
 	return true;
 }
 
-/* A word with files behind the first `names` of its words. */
-static int ask_word(const struct args *args, const char *word, size_t names)
+/* Which of a request's words are files. */
+enum words_are { FILES, NAMES, NAME_FILE /* by turns */ };
+
+static int ask_word(const struct args *args, const char *word, enum words_are are)
 {
 	struct graph *g = find_graph(args->graph);
 	struct say_text request;
@@ -316,7 +321,7 @@ static int ask_word(const struct args *args, const char *word, size_t names)
 	if (begin(&request, args, word)) {
 		for (size_t i = 0; i < args->n_files; i++) {
 			fputc(' ', request.stream);
-			if (i < names)
+			if (are == NAMES || (are == NAME_FILE && i % 2 == 0))
 				control_put_word(request.stream, args->files[i]);
 			else
 				put_file(request.stream, args->files[i]);
@@ -330,39 +335,46 @@ static int ask_word(const struct args *args, const char *word, size_t names)
 
 int swap_command(const struct args *args)
 {
-	if (args->back && args->n_files > 1) {
-		say("--back goes without a file: the build before this one is meant");
-		return STATUS_USAGE;
-	}
+	for (size_t i = 1; args->back && i < args->n_files; i++)
+		if (strpbrk(args->files[i], "./")) {
+			say("--back goes without a file: the build before this one is meant");
+			return STATUS_USAGE;
+		}
 	if (args->back && (args->dry_run || args->reset_state || args->retry)) {
 		say("--back goes with no other option of swap");
 		return STATUS_USAGE;
 	}
-	if (!args->back && args->n_files < 2) {
-		say("the file is missing; usage: pcrun %s", args->command->usage);
+	if (!args->back && args->n_files % 2 != 0) {
+		say("the file is missing behind '%s'; usage: pcrun %s",
+		    args->files[args->n_files - 1], args->command->usage);
 		return STATUS_USAGE;
 	}
-	return ask_word(args, "swap", 1);
+	if (args->n_files > CONTROL_WORDS - BEFORE_FILES) {
+		say("these are too many stages for one request: at most %d words",
+		    CONTROL_WORDS - BEFORE_FILES);
+		return STATUS_USAGE;
+	}
+	return ask_word(args, "swap", args->back ? NAMES : NAME_FILE);
 }
 
 int reload_command(const struct args *args)
 {
-	return ask_word(args, "reload", 0);
+	return ask_word(args, "reload", FILES);
 }
 
 int stop_command(const struct args *args)
 {
-	return ask_word(args, "stop", 0);
+	return ask_word(args, "stop", FILES);
 }
 
 int status_command(const struct args *args)
 {
-	int status = ask_word(args, "status", 0);
+	int status = ask_word(args, "status", FILES);
 
 	if (status != CONTROL_OK || !args->verbose)
 		return status;
 	putchar('\n');
-	return ask_word(args, "explain", 0);
+	return ask_word(args, "explain", FILES);
 }
 
 /* Until there is one. False: nobody reads what we print any more, which is seen at once. */

@@ -134,8 +134,9 @@ static int status_of(const struct job *job)
 	case PC_ERROR:
 		return job->kind == JOB_RELOAD && !job->text ? CONTROL_USAGE : CONTROL_BACK;
 	case PC_TIMEOUT:
-		return job->kind == JOB_RELOAD || job->report.to == 0 ? CONTROL_FAILED
-		                                                      : CONTROL_WAITING;
+		if (job->kind != JOB_RELOAD && job->report.to != 0)
+			return CONTROL_WAITING;
+		return job->with ? CONTROL_REFUSED : CONTROL_FAILED;
 	case PC_INVALID:
 		return CONTROL_USAGE;
 	default:
@@ -175,10 +176,25 @@ static void put_done(FILE *out, const struct job *job)
 		fprintf(out, "%s%s", job->dry_run ? "\n" : "", r->probe);
 }
 
-static void put_json(FILE *out, const struct job *job)
+/* A line, or some, for each stage of the set. */
+static void put_set_done(FILE *out, const struct job *job)
 {
-	const struct pc_swap_report *r = &job->report;
+	for (const struct job *m = job; m; m = m->with) {
+		struct say_text text;
 
+		if (!say_text_open(&text))
+			continue;
+		put_done(text.stream, m);
+		if (say_text_end(&text))
+			for (char *save = NULL, *line = strtok_r(text.bytes, "\n", &save); line;
+			     line = strtok_r(NULL, "\n", &save))
+				fprintf(out, "%s  %s\n", m->stage, line);
+		free(text.bytes);
+	}
+}
+
+static void put_names_json(FILE *out, const struct job *job)
+{
 	if (job->stage) {
 		fputs(",\"stage\":", out);
 		say_json(out, job->stage);
@@ -189,8 +205,12 @@ static void put_json(FILE *out, const struct job *job)
 	}
 	if (job->dry_run)
 		fputs(",\"dry_run\":true", out);
-	if (job->kind == JOB_RELOAD)
-		return;
+}
+
+static void put_report_json(FILE *out, const struct job *job)
+{
+	const struct pc_swap_report *r = &job->report;
+
 	fprintf(out, ",\"from\":%u,\"to\":%u,\"unchanged\":%s", r->from, r->to,
 	        r->unchanged ? "true" : "false");
 	if (r->refreshed)
@@ -210,6 +230,30 @@ static void put_json(FILE *out, const struct job *job)
 	}
 }
 
+static void put_json(FILE *out, const struct job *job)
+{
+	if (!job->with) {
+		put_names_json(out, job);
+		if (job->kind != JOB_RELOAD)
+			put_report_json(out, job);
+		return;
+	}
+	if (job->dry_run)
+		fputs(",\"dry_run\":true", out);
+	fputs(",\"stages\":[", out);
+	for (const struct job *m = job; m; m = m->with) {
+		fputs(m == job ? "{\"stage\":" : ",{\"stage\":", out);
+		say_json(out, m->stage);
+		if (m->file) {
+			fputs(",\"file\":", out);
+			say_json(out, m->file);
+		}
+		put_report_json(out, m);
+		fputc('}', out);
+	}
+	fputc(']', out);
+}
+
 static void on_done(void *user, const struct job *job)
 {
 	struct peer *peer = user;
@@ -223,7 +267,9 @@ static void on_done(void *user, const struct job *job)
 		free(text.bytes);
 		return;
 	}
-	if (job->result == PC_OK)
+	if (job->result == PC_OK && job->with)
+		put_set_done(text.stream, job);
+	else if (job->result == PC_OK)
 		put_done(text.stream, job);
 	else
 		fputs(job->error ? pc_error_text(job->error)
@@ -237,19 +283,19 @@ static void on_done(void *user, const struct job *job)
 	free(json.bytes);
 }
 
-static void ask_job(const struct request *r, enum job_kind kind, const char *stage,
-                    const char *file)
+/* job: NULL when there was no memory for it. */
+static void ask_job(const struct request *r, struct job *job)
 {
-	struct job *job = jobs_new(&r->session->jobs, kind, stage, file);
-
 	if (!job) {
 		server_answer(r->peer, r->json, r->name, CONTROL_FAILED, "out of memory", NULL);
 		return;
 	}
-	job->dry_run = r->dry_run;
+	for (struct job *m = job; m; m = m->with) {
+		m->dry_run = r->dry_run;
+		m->quiet = true; /* the peer is told */
+	}
 	job->reset_state = r->reset_state;
 	job->retry = r->retry;
-	job->quiet = true; /* the peer is told */
 	job->done = on_done;
 	job->user = r->peer;
 	r->peer->job = job;
@@ -257,28 +303,69 @@ static void ask_job(const struct request *r, enum job_kind kind, const char *sta
 	jobs_add(job);
 }
 
-static void swap(const struct request *r)
+/* Of a request whose words are right: stages, each with its file, or without files. */
+static struct job *swap_job(const struct request *r)
+{
+	enum job_kind kind = r->back ? JOB_BACK : JOB_SWAP;
+	struct job *job = NULL;
+
+	for (size_t i = 0; i < r->n; i += r->back ? 1 : 2) {
+		const char *file = r->back ? NULL : shorten(r->words[i + 1]);
+
+		if (i == 0)
+			job = jobs_new(&r->session->jobs, kind, r->words[i], file);
+		else if (!jobs_with(job, r->words[i], file))
+			goto nomem;
+		if (!job)
+			return NULL;
+	}
+	return job;
+nomem:
+	jobs_drop(job);
+	return NULL;
+}
+
+/* False: answered. */
+static bool is_stage(const struct request *r, const char *name)
 {
 	struct pc_graph *graph = r->session->graph;
-	struct words near = {.wanted = r->words[0]};
+	struct words near = {.wanted = name};
 	struct pc_stage_row row;
-	char *file = r->back ? NULL : r->words[1];
 
-	if (r->n != (r->back ? 1 : 2)) {
+	if (jobs_stage(graph, name, &row))
+		return true;
+	for (size_t i = 0; pc_graph_stage(graph, i, &row, sizeof(row)); i++)
+		words_offer(&near, row.name);
+	refuse_with(r, "there is no stage '%.128s'%s%.128s%s", name,
+	            near.best ? "; did you mean '" : " (status lists them)",
+	            near.best ? near.best : "", near.best ? "'?" : "");
+	return false;
+}
+
+static void swap(const struct request *r)
+{
+	size_t step = r->back ? 1 : 2;
+
+	if (r->n == 0 || r->n % step != 0) {
 		refuse(r, r->back ? "a stage is wanted: swap STAGE --back"
-		                  : "a stage and a file are wanted: swap STAGE FILE");
-	} else if (r->back && (r->dry_run || r->reset_state || r->retry)) {
-		refuse(r, "--back goes with no other option");
-	} else if (!jobs_stage(graph, r->words[0], &row)) {
-		for (size_t i = 0; pc_graph_stage(graph, i, &row, sizeof(row)); i++)
-			words_offer(&near, row.name);
-		refuse_with(r, "there is no stage '%.128s'%s%.128s%s", r->words[0],
-		            near.best ? "; did you mean '" : " (status lists them)",
-		            near.best ? near.best : "", near.best ? "'?" : "");
-	} else {
-		ask_job(r, r->back ? JOB_BACK : JOB_SWAP, r->words[0],
-		        file ? shorten(file) : NULL);
+		                  : "a file for each stage is wanted: swap STAGE FILE");
+		return;
 	}
+	if (r->back && (r->dry_run || r->reset_state || r->retry)) {
+		refuse(r, "--back goes with no other option");
+		return;
+	}
+	for (size_t i = 0; i < r->n; i += step) {
+		if (!is_stage(r, r->words[i]))
+			return;
+		for (size_t k = 0; k < i; k += step) {
+			if (strcmp(r->words[k], r->words[i]) != 0)
+				continue;
+			refuse_with(r, "stage '%.128s' is in the set twice", r->words[i]);
+			return;
+		}
+	}
+	ask_job(r, swap_job(r));
 }
 
 static void reload(const struct request *r)
@@ -286,7 +373,8 @@ static void reload(const struct request *r)
 	if (r->n > 1)
 		refuse(r, "one file is wanted, or none: reload [FILE]");
 	else
-		ask_job(r, JOB_RELOAD, NULL, r->n == 1 ? shorten(r->words[0]) : NULL);
+		ask_job(r, jobs_new(&r->session->jobs, JOB_RELOAD, NULL,
+		                    r->n == 1 ? shorten(r->words[0]) : NULL));
 }
 
 /* ----------------------------------------------------------------------------- looking --- */
@@ -356,8 +444,9 @@ static const struct {
 	bool swap;   /* takes its options */
 	const char *usage;
 } requests[] = {
-	{"swap", swap, 2, true,
-         "swap STAGE FILE [--dry-run] [--reset-state] [--retry]\nswap STAGE --back"},
+	{"swap", swap, CONTROL_WORDS, true,
+         "swap STAGE FILE [STAGE FILE ...] [--dry-run] [--reset-state] [--retry]\n"
+         "swap STAGE [STAGE ...] --back"},
 	{"reload", reload, 1, true, "reload [FILE] [--dry-run]"},
 	{"status", status, 0, false, "status"},
 	{"explain", explain, 0, false, "explain"},

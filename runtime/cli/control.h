@@ -20,7 +20,7 @@
 
 enum {
 	CONTROL_LINE = 16384, /* bytes of a request with its newline */
-	CONTROL_WORDS = 16,
+	CONTROL_WORDS = 256,
 	CONTROL_PEERS = 64
 };
 

@@ -235,8 +235,9 @@ const char *event_reason(const char *text)
 	static const char because[] = "  because: ";
 	size_t n = strcspn(text, "\n");
 
-	/* The outermost sentence names the stage and says that it is refused. */
-	if (strncmp(text, "stage '", 7) != 0 || text[n] == '\0' || text[n + 1] == '\0')
+	/* The outermost sentence names the stage, or the set, and says that it is refused. */
+	if ((strncmp(text, "stage '", 7) != 0 && strncmp(text, "the set ", 8) != 0) ||
+	    text[n] == '\0' || text[n + 1] == '\0')
 		return text;
 	text += n + 1;
 	return strncmp(text, because, sizeof(because) - 1) == 0 ? text + sizeof(because) - 1

@@ -103,14 +103,16 @@ const struct command command_table[] = {
          .options = OPTION_GRAPH | OPTION_DRY_RUN | OPTION_RESET_STATE | OPTION_RETRY |
                     OPTION_BACK | OPTION_JSON,
          .least_files = 1,
-         .most_files = 2,
+         .most_files = SIZE_MAX,
          .missing = "the stage",
-         .usage = "swap [OPTIONS] STAGE FILE | STAGE --back",
+         .usage = "swap [OPTIONS] STAGE FILE [STAGE FILE ...] | STAGE... --back",
          .summary = "let a stage of a running graph run another build",
          .text = "FILE is a .so or a .c. No item is lost, doubled or out of order, the state "
                  "is\n"
                  "carried over, and whatever is wrong with the new build leaves the old one\n"
                  "running. Waits until the new one runs, and for its first items.\n\n"
+                 "Several stages go over as one, all or none, so that what flows between them\n"
+                 "may change; a failure after that does not bring the old builds back.\n\n"
                  "Exit status: 0 it runs, 1 the graph ended or a newer request came, 2 usage, "
                  "or\n"
                  "no such graph or stage, 3 refused, 4 it failed and the old one runs again,\n"

@@ -1,7 +1,6 @@
 /* cli/job.c: the jobs of job.h.
  *
- * A job waits while an earlier one is about the same stage or the same file, or either is a
- * reload: so the newest request has the last word, a file is compiled once for all its stages, and
+ * A job waits while an earlier one is about one of its stages or files, or either is a reload: so the newest request has the last word, a file is compiled once for all its stages, and
  * two jobs never undo each other's work. The thread only calls the library and posts a notice; so
  * does the runtime's control thread when a swap goes live or is undone. One list for both keeps
  * the order in which things happened. */
@@ -71,6 +70,29 @@ bool jobs_stage(struct pc_graph *graph, const char *name, struct pc_stage_row *r
 
 /* ------------------------------------------------------------------------- the thread --- */
 
+static int swap_set(struct job *job, size_t n, const struct pc_swap_options *options)
+{
+	struct pc_swap_item *items = calloc(n, sizeof(*items));
+	struct pc_swap_report *reports = calloc(n, sizeof(*reports));
+	int result = PC_NOMEM;
+	size_t i = 0;
+
+	if (!items || !reports)
+		goto out;
+	for (const struct job *m = job; m; m = m->with)
+		items[i++] = (struct pc_swap_item){
+			.size = sizeof(*items), .stage = m->stage, .file = m->file};
+	result = pc_graph_swap_set(job->jobs->graph, items, n, options, reports,
+	                           sizeof(*reports), &job->error);
+	i = 0;
+	for (struct job *m = job; m; m = m->with)
+		m->report = reports[i++];
+out:
+	free(items);
+	free(reports);
+	return result;
+}
+
 static void do_swap(struct job *job)
 {
 	const struct pc_swap_options options = {
@@ -80,9 +102,18 @@ static void do_swap(struct job *job)
 		.back = job->kind == JOB_BACK,
 		.retry = job->retry,
 	};
+	size_t n = 0;
+	int result;
 
-	job->result = pc_graph_swap(job->jobs->graph, job->stage, job->file, &options,
-	                            &job->report, sizeof(job->report), &job->error);
+	for (const struct job *m = job; m; m = m->with)
+		n++;
+	if (n > 1)
+		result = swap_set(job, n, &options);
+	else
+		result = pc_graph_swap(job->jobs->graph, job->stage, job->file, &options,
+		                       &job->report, sizeof(job->report), &job->error);
+	for (struct job *m = job; m; m = m->with)
+		m->result = result;
 }
 
 static void do_reload(struct job *job)
@@ -130,8 +161,9 @@ static void tell_reload(const struct job *job, struct event *e)
 	job->jobs->tell(job->jobs->user, e);
 }
 
-/* What went live, and what was undone, the runtime has told already. */
-static void tell_swap(const struct job *job, struct event *e)
+/* What went live, and what was undone, the runtime has told already. Of a set that could not be
+ * taken no stage was in a newer request's way: it is refused as a whole. */
+static void tell_swap(const struct job *job, struct event *e, bool is_set)
 {
 	struct pc_stage_row row;
 
@@ -148,7 +180,7 @@ static void tell_swap(const struct job *job, struct event *e)
 	case PC_TIMEOUT:
 		if (job->report.to != 0)
 			return;
-		e->kind = EVENT_OVERTAKEN;
+		e->kind = is_set ? EVENT_REFUSED : EVENT_OVERTAKEN;
 		break;
 	case PC_STOPPED:
 		if (job->jobs->ended)
@@ -163,30 +195,42 @@ static void tell_swap(const struct job *job, struct event *e)
 
 static void tell(const struct job *job)
 {
-	struct event e = {.stage = job->stage, .file = job->file, .time_ns = event_now_ns()};
+	const char *reason = NULL;
 
 	if (job->dry_run)
 		return;
 	if (job->error)
 		/* A swap's line has the stage's name already; of a reload only the reason tells it. */
-		e.reason = job->kind == JOB_RELOAD ? pc_error_text(job->error)
-		                                   : event_reason(pc_error_text(job->error));
-	if (job->kind == JOB_RELOAD)
-		tell_reload(job, &e);
-	else
-		tell_swap(job, &e);
+		reason = job->kind == JOB_RELOAD ? pc_error_text(job->error)
+		                                 : event_reason(pc_error_text(job->error));
+	for (const struct job *m = job; m; m = m->with) {
+		struct event e = {.stage = m->stage,
+		                  .file = m->file,
+		                  .reason = reason,
+		                  .time_ns = event_now_ns()};
+
+		if (job->kind == JOB_RELOAD)
+			tell_reload(job, &e);
+		else
+			tell_swap(m, &e, job->with != NULL);
+	}
 }
 
 void jobs_drop(struct job *job)
 {
-	pc_error_free(job->error);
-	free(job->report.text);
-	free(job->report.probe);
-	free(job->text);
-	free(job->stage);
-	free(job->file);
-	free(job->origin);
-	free(job);
+	while (job) {
+		struct job *with = job->with;
+
+		pc_error_free(job->error);
+		free(job->report.text);
+		free(job->report.probe);
+		free(job->text);
+		free(job->stage);
+		free(job->file);
+		free(job->origin);
+		free(job);
+		job = with;
+	}
 }
 
 static void unlink_job(struct job *job)
@@ -214,13 +258,29 @@ static bool same(const char *a, const char *b)
 	return a && b && strcmp(a, b) == 0;
 }
 
+static bool touch(const struct job *a, const struct job *b)
+{
+	for (const struct job *m = a; m; m = m->with)
+		for (const struct job *o = b; o; o = o->with)
+			if (same(m->stage, o->stage) || same(m->file, o->file))
+				return true;
+	return false;
+}
+
 static bool must_wait(const struct job *job)
 {
 	for (const struct job *other = job->jobs->first; other != job; other = other->next)
-		if (other->kind == JOB_RELOAD || job->kind == JOB_RELOAD ||
-		    same(other->stage, job->stage) || same(other->file, job->file))
+		if (other->kind == JOB_RELOAD || job->kind == JOB_RELOAD || touch(other, job))
 			return true;
 	return false;
+}
+
+/* It has not begun. */
+static void give_up(struct job *job, int result)
+{
+	for (struct job *m = job; m; m = m->with)
+		m->result = result;
+	finish(job);
 }
 
 static void begin(struct job *job)
@@ -235,8 +295,7 @@ static void begin(struct job *job)
 	job->running = r == 0;
 	job->jobs->n_running += job->running;
 	if (r != 0) {
-		job->result = PC_NOMEM;
-		finish(job);
+		give_up(job, PC_NOMEM);
 	}
 }
 
@@ -323,6 +382,18 @@ nomem:
 	return NULL;
 }
 
+bool jobs_with(struct job *job, const char *stage, const char *file)
+{
+	struct job *m = jobs_new(job->jobs, job->kind, stage, file);
+
+	if (!m)
+		return false;
+	while (job->with)
+		job = job->with;
+	job->with = m;
+	return true;
+}
+
 void jobs_add(struct job *job)
 {
 	struct job **at = &job->jobs->first;
@@ -343,8 +414,7 @@ void jobs_end(struct jobs *jobs)
 		next = job->next;
 		if (job->running)
 			continue;
-		job->result = PC_STOPPED;
-		finish(job);
+		give_up(job, PC_STOPPED);
 	}
 	uv_async_send(&jobs->async); /* idle() is called from there */
 }

@@ -18,6 +18,8 @@ struct jobs;
 struct job {
 	struct job *next;
 	struct jobs *jobs;
+	struct job *
+		with; /* a swap of several stages as one: the next of them, which is in no list */
 	enum job_kind kind;
 	char *stage; /* malloc'd; NULL: a reload */
 	char *file;  /* malloc'd; NULL: back, or a reload of the same file */
@@ -32,7 +34,7 @@ struct job {
 	void (*done)(void *user, const struct job *job);
 	void *user;
 
-	/* the thread's until it is over */
+	/* the thread's until it is over; of a set the first one has the error */
 	bool running;
 	pthread_t thread;
 	int result;
@@ -63,6 +65,8 @@ void jobs_on_swap(void *user, const struct pc_swap_event *event);
 /* Takes over a calloc'd job and its strings. NULL: no memory (said). */
 struct job *jobs_new(struct jobs *jobs, enum job_kind kind, const char *stage,
                      const char *file);
+/* One more stage that is swapped as one with the others of the job. False: no memory (said). */
+bool jobs_with(struct job *job, const char *stage, const char *file);
 void jobs_drop(struct job *job); /* one that was not added */
 void jobs_add(struct job *job);
 /* The graph has ended: what waits is told so; idle() is called now or when the last is over. */

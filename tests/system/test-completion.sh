@@ -58,7 +58,8 @@ pcrun swap --graph=running he: head
 pcrun swap --graph running he: head
 pcrun swap --graph=nosuch he: 
 pcrun swap head stages/: stages/mine.c
-pcrun swap head stages/mine.c : 
+pcrun swap head stages/mine.c : gen head null
+pcrun swap head stages/mine.c gen stages/: stages/mine.c
 pcrun status --graph=run: running
 pcrun status --graph=: $pid running
 pcrun status --graph run: running
@@ -133,6 +134,8 @@ if command -v fish >/dev/null; then
 		pcrun graphs/f
 		pcrun swap he
 		pcrun swap head stages/
+		pcrun swap head stages/mine.c ge
+		pcrun swap head stages/mine.c gen stages/
 		pcrun status --graph run
 		pcrun graphs/first.txt -D lim
 		pcrun help sw
@@ -142,6 +145,8 @@ pcrun swap --re: --reset-state --retry
 pcrun graphs/f: graphs/first.txt
 pcrun swap he: head
 pcrun swap head stages/: stages/mine.c
+pcrun swap head stages/mine.c ge: gen
+pcrun swap head stages/mine.c gen stages/: stages/mine.c
 pcrun status --graph run: running
 pcrun graphs/first.txt -D lim: limit=
 pcrun help sw: swap"

@@ -91,7 +91,10 @@ says 'swap to a file and back' 2 '--back goes without a file'
 run pcrun swap say --back --dry-run
 says '--back and --dry-run' 2 '--back goes with no other option'
 run pcrun swap a b c
-says 'swap with too much' 2 "'c' is too much"
+says 'swap with a stage too much' 2 "the file is missing behind 'c'"
+# shellcheck disable=SC2046
+run pcrun swap $(seq 252)
+says 'swap with too many stages' 2 'at most 250 words'
 run pcrun status x
 says 'status with a word' 2 "'x' is too much"
 run pcrun speak.txt --dry-run
@@ -241,7 +244,7 @@ has 'a request like no other' out "^- there is no request 'zzzzzz' \(help lists 
 has 'too many words' out "^- 'x' is too much\$"
 has 'an option that does not exist' out '^- there is no option --dry$'
 has 'an option that a request does not take' out '^- status takes no option but --json$'
-talk "$sock" send 'swap "say\nswap "say"x y\nst\0atus\na b c d e f g h i j k l m n o p q\n"" x\n\\\\\\n'
+talk "$sock" send 'swap "say\nswap "say"x y\nst\0atus\n'"$(seq -s' ' 257)"'\n"" x\n\\\\\\n'
 is 'lines that are no words' "$(grep -c '^= 2$' out)" 6
 talk "$sock" send 'swap -- --x two.c\n'
 has 'after -- a word may begin with -' out "^- there is no stage '--x'"

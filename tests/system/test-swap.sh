@@ -181,6 +181,99 @@ swap ./good.c
 says 'and is swapped as ever' 0 'live at item'
 whole 'parameters, ports, a bad close()' 130
 
+# ------------------------------------------------------------------------ several stages as one
+# link NAME KIND IN OUT STATEMENT: `one` puts its kind before each number, `two` wants to find it there.
+link() {
+	cat <<END
+#include <pcrun/stage.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+struct link { uint64_t n; };
+static int process(struct pc_stage *st, void *state, struct pc_item *item)
+{
+	static const char kind[] = "$2";
+	char text[64];
+	int n = 0;
+	((struct link *)state)->n++;
+	$5
+}
+static int open_it(struct pc_stage *st, void *state)
+{
+	(void)st; (void)state;
+	return PC_OK;
+}
+static const struct pc_port in[] = {{"in", "$3", 0, "numbers"}};
+static const struct pc_port out[] = {{"out", "$4", 0, "the same"}};
+static const struct pc_field fields[] = {{"n", PC_T_U64, 1, 0, 8}};
+PC_STAGE(.name = "$1", .doc = "half of a pair", PC_INPUTS(in), PC_OUTPUTS(out), PC_FIELDS(fields),
+	PC_STATE(struct link), .open = open_it, .process = process);
+END
+}
+for kind in a b c; do
+	link one $kind '*' text/$kind 'n = snprintf(text, sizeof(text), "%s%" PRIu64, kind, *(const uint64_t *)item->data);
+	return pc_emit_copy(st, 0, text, (unsigned)n);' >one-$kind.c
+	link two $kind text/$kind text/line 'if (memcmp(item->data, kind, 1) != 0)
+		return pc_fail(st, "an item of the other kind");
+	n = snprintf(text, sizeof(text), "%.*s", (int)item->size - 1, (const char *)item->data + 1);
+	return pc_emit_copy(st, 0, text, (unsigned)n);' >two-$kind.c
+done
+sed 's/return PC_OK;/return pc_fail(st, "no second half");/' two-c.c >two-wont.c
+cp one-a.c one.c
+cp two-a.c two.c
+echo 'stage one = ./one.c
+stage two = ./two.c
+gen(rate=20k) -> one -> two -> print [capacity=256]' >pair.txt
+rm -f graph.out graph.err
+"$PCRUN" pair.txt >graph.out 2>graph.err &
+pid=$!
+until_line graph.out .
+kill -0 "$pid" || { cat graph.err; exit 1; }
+# builds NAME ONE TWO: these are the builds that run.
+builds() {
+	"$PCRUN" status >builds 2>&1
+	is "$1" "$(sed -n 's/^\(one\|two\) .* \(v[0-9]*\) runs.*/\1 \2/p' builds | tr '\n' ' ')" "one $2 two $3 "
+}
+run pcrun swap one ./one-b.c
+says 'the first of a pair alone, sending another type: its peer is named' 3 "'two"
+run pcrun swap two ./two-b.c
+says 'the second of a pair alone, taking another type: its peer is named' 3 "'one"
+run pcrun swap one ./one-b.c two ./two-b.c --dry-run
+says 'the pair, as a dry run' 0 '^two  it would be taken'
+has 'the pair, as a dry run: a line for each' out '^one  it would be taken'
+builds 'the pair, as a dry run: nothing was changed' v1 v1
+run pcrun swap one ./one-b.c two ./two-b.c
+says 'the pair is taken as one' 0 '^one  v1 -> v3 live at item'
+has 'the pair is taken as one: a line for the second, too' out '^two  v1 -> v3 live at item'
+has 'the pair is taken as one: the terminal is told of the first' graph.err '  one  v1 -> v3 live at item'
+has 'the pair is taken as one: and of the second' graph.err '  two  v1 -> v3 live at item'
+builds 'the pair is taken as one: both run' v3 v3
+run pcrun swap one ./one-b.c two ./two-b.c
+says 'the pair once more: nothing is done' 0 '^two  \./two-b\.c has the code that runs already'
+has_not 'the pair once more: the terminal is not told' graph.err 'runs already'
+run pcrun swap one ./one-c.c two ./two-wont.c
+says 'the second of a pair fails: refused' 3 'no second half'
+has 'the second of a pair fails: the first keeps running' graph.err '  one  REFUSED, v3 keeps running: '
+has 'the second of a pair fails: and so does the second' graph.err '  two  REFUSED, v3 keeps running: '
+builds 'the second of a pair fails: both stay' v3 v3
+run pcrun swap two ./two-b.c one ./one-c.c
+says 'a pair that does not fit: refused' 3 "one.*text/c.*two.*text/b"
+builds 'a pair that does not fit: both stay' v3 v3
+run pcrun swap one --back
+says 'half of a pair goes not back alone' 3 "'two"
+run pcrun swap one two --back
+says 'both go back' 0 '^two  v3 -> v1 live at item'
+builds 'both go back: they run' v1 v1
+run pcrun swap one ./one-c.c two ./two-c.c --reset-state --json
+is 'the pair with fresh states, as JSON' $status 0
+has 'as JSON: an object for each' out '^\{"status":0,"request":"swap","stages":\[\{"stage":"one","file":"\./one-c\.c","from":1,"to":[0-9]+,"unchanged":false,"item":[0-9]+,.*"report":".*fresh.*\},\{"stage":"two","file":"\./two-c\.c","from":1,.*"report":".*fresh.*\}\],"text":"'
+run pcrun swap one ./one-a.c one ./one-b.c
+says 'a stage twice' 2 "'one' is in the set twice"
+has_not 'a stage twice: nothing is tried' graph.err 'in the set twice'
+run pcrun swap one ./one-a.c tow ./two-a.c
+says 'the second is no stage' 2 "there is no stage 'tow'; did you mean 'two'\?"
+whole 'a pair' 130
+
 # --------------------------------------------------------------------- ends in the middle of it
 start 'replicas=4 ordered'
 (

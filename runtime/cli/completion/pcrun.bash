@@ -128,9 +128,9 @@ _pcrun()
 		_pcrun_files .txt .so .c
 		;;
 	swap)
-		if [[ ${#plain[@]} -eq 0 ]]; then
+		if [[ $((${#plain[@]} % 2)) -eq 0 ]]; then
 			_pcrun_reply "$(_pcrun_stages "$pcrun" "$graph")"
-		elif [[ ${#plain[@]} -eq 1 ]]; then
+		else
 			_pcrun_files .so .c
 		fi
 		;;

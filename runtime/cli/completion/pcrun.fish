@@ -45,6 +45,13 @@ function __pcrun_at
 	test (count $plain) -eq (math $argv[2] + 1)
 end
 
+# __pcrun_turn COMMAND REST: that is the command, and the number of words behind it leaves REST when halved.
+function __pcrun_turn
+	test "$(__pcrun_command)" = $argv[1]; or return
+	set -l plain (__pcrun_plain)
+	test (math "("(count $plain)" - 1) % 2") -eq $argv[2]
+end
+
 function __pcrun_none
 	test -z "$(__pcrun_command)"
 end
@@ -103,8 +110,8 @@ for command in run check fmt
 end
 complete -c pcrun -n '__pcrun_at inspect' -a '(__pcrun_files .txt .so .c)'
 complete -c pcrun -n '__pcrun_at inspect' -a '(pcrun list 2>/dev/null | awk \'{ print $1 }\')'
-complete -c pcrun -n '__pcrun_at swap 0' -a '(__pcrun_stages)'
-complete -c pcrun -n '__pcrun_at swap 1' -a '(__pcrun_files .so .c)'
+complete -c pcrun -n '__pcrun_turn swap 0' -a '(__pcrun_stages)'
+complete -c pcrun -n '__pcrun_turn swap 1' -a '(__pcrun_files .so .c)'
 complete -c pcrun -n '__pcrun_at reload 0' -a '(__pcrun_files .txt)'
 complete -c pcrun -n '__pcrun_at replay' -F
 complete -c pcrun -n '__pcrun_at help 0' -a '(__pcrun_commands)'
