@@ -332,6 +332,8 @@ struct pc_swap_report {
 	char *probe;    /* what was tried before it was loaded, likewise */
 	bool refreshed; /* of `unchanged` code only lines have moved, and whoever opens the loaded
 	                 * file by its name, as debuggers do, finds the new ones */
+	bool neighbours; /* refused because of the type of what flows to or from others: with new
+	                  * builds of them it may be taken as a set */
 };
 
 /** Let a stage run another build of its plugin, while the graph runs: no item is lost, doubled or

@@ -67,7 +67,7 @@ struct job *jobs_new(struct jobs *jobs, enum job_kind kind, const char *stage,
                      const char *file);
 /* One more stage that is swapped as one with the others of the job. False: no memory (said). */
 bool jobs_with(struct job *job, const char *stage, const char *file);
-void jobs_drop(struct job *job); /* one that was not added */
+void jobs_drop(struct job *job); /* one that was not added, or NULL */
 void jobs_add(struct job *job);
 /* The graph has ended: what waits is told so; idle() is called now or when the last is over. */
 void jobs_end(struct jobs *jobs);

@@ -10,7 +10,11 @@
  * A build that was refused is not tried again until its code is another. One that has failed when it
  * ran is: the stage knows its code, and refuses it with the reason, which a person who saves the
  * file once more should read. A shared object whose code is the same but whose bytes are not (only
- * lines have moved) is offered as well, for those who debug it. */
+ * lines have moved) is offered as well, for those who debug it.
+ *
+ * When what flows between two stages changes, each of them is refused, because of the other. Nobody
+ * knows which will be saved next, so they are kept in mind: as soon as there are two of them, all
+ * are tried as a set. If that is refused, too, the next one that is saved leads to the next try. */
 #include "cli/watch.h"
 
 #include "cli/say.h"
@@ -108,6 +112,8 @@ static bool is_stale(void *user, const struct job *job)
 	return !f || uv_is_active((const uv_handle_t *)&f->timer);
 }
 
+static void try_set(struct session *s);
+
 static void on_done(void *user, const struct job *job)
 {
 	struct session *s = user;
@@ -116,6 +122,10 @@ static void on_done(void *user, const struct job *job)
 	if (!f || f->code != job->code)
 		return;
 	f->bad = job->result == PC_WRONG;
+	if (job->report.neighbours) {
+		f->neighbours = true;
+		try_set(s);
+	}
 	/* What was in the way may be gone the next time; and that it failed should be said again. */
 	f->has_code = f->bad || job->result == PC_OK;
 }
@@ -123,7 +133,7 @@ static void on_done(void *user, const struct job *job)
 static bool has_waiting(const struct jobs *jobs, enum job_kind kind, const char *stage)
 {
 	for (const struct job *job = jobs->first; job; job = job->next)
-		if (job->watched && !job->running && job->kind == kind &&
+		if (job->watched && !job->running && !job->with && job->kind == kind &&
 		    (!stage || strcmp(job->stage, stage) == 0))
 			return true;
 	return false;
@@ -160,6 +170,50 @@ static bool uses(const struct pc_stage_row *row, const struct watched *f)
 {
 	return row->file && strcmp(row->file, f->file) == 0 &&
 	       !(row->state && strcmp(row->state, "ended") == 0);
+}
+
+/* They are not stale when a file moves: whatever moved it leads to a job of that stage. */
+static void on_set_done(void *user, const struct job *job)
+{
+	struct session *s = user;
+
+	if (!s->watch.on || job->result != PC_OK)
+		return;
+	for (const struct job *m = job; m; m = m->with)
+		for (struct watched *f = s->watch.files; f; f = f->next)
+			if (!f->is_graph && strcmp(f->file, m->file) == 0)
+				f->bad = f->neighbours = false;
+}
+
+static void try_set(struct session *s)
+{
+	struct pc_stage_row row;
+	struct job *job = NULL;
+
+	for (const struct job *j = s->jobs.first; j; j = j->next)
+		if (j->watched && j->with && !j->running)
+			return;
+	for (const struct watched *f = s->watch.files; f; f = f->next) {
+		for (size_t i = 0;
+		     f->neighbours && pc_graph_stage(s->graph, i, &row, sizeof(row)); i++) {
+			if (!uses(&row, f))
+				continue;
+			if (job ? !jobs_with(job, row.name, f->file)
+			        : !(job = jobs_new(&s->jobs, JOB_SWAP, row.name, f->file)))
+				goto drop;
+		}
+	}
+	if (!job || !job->with)
+		goto drop;
+	job->watched = true;
+	job->done = on_set_done;
+	job->user = s;
+	for (struct job *m = job; m; m = m->with)
+		m->quiet = true;
+	jobs_add(job);
+	return;
+drop:
+	jobs_drop(job);
 }
 
 static void take(struct watched *f, bool quiet)
@@ -214,7 +268,7 @@ static void on_whole(struct watched *f, uint64_t code)
 		return;
 	f->code = code;
 	f->has_code = true;
-	f->bad = false;
+	f->bad = f->neighbours = false;
 	take(f, same);
 }
 

@@ -50,6 +50,7 @@ struct watched {
 	uint64_t bytes;     /* all of it, as it was last seen */
 	bool has_code;      /* … and is known */
 	bool bad;           /* … and was refused, or failed */
+	bool neighbours;    /* … because of the type of what flows to or from others */
 	bool is_wrong;      /* what stands there can not be used … */
 	struct trace wrong; /* … and this is it */
 };

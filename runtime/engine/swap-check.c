@@ -64,6 +64,7 @@ static int check_input(struct stage *s, uint32_t index, const struct build *from
 		               "input '%s' takes %s now, but %s sends %s: swap all of them, or "
 		               "restart",
 		               name, is->type, writers.text ? writers.text : "nobody", comes);
+	to->neighbours = is != NULL;
 	buf_fini(&writers);
 	return rc;
 }
@@ -113,6 +114,7 @@ static int check_output(struct stage *s, uint32_t index, const struct build *fro
 			"of them, or restart",
 			name, is->type, was ? sent(s, was) : "nothing",
 			readers.text ? readers.text : "nobody");
+	to->neighbours = is != NULL;
 	buf_fini(&readers);
 	return rc;
 }

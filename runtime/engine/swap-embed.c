@@ -97,7 +97,8 @@ void swap_report_give(const struct swap_report *report, char *probe, void *ret, 
 	                              .text = report->words,
 	                              .unchanged = report->unchanged,
 	                              .probe = probe,
-	                              .refreshed = report->refreshed};
+	                              .refreshed = report->refreshed,
+	                              .neighbours = report->neighbours};
 	if (ret)
 		memcpy(ret, &out, size < sizeof(out) ? size : sizeof(out));
 	/* What the caller's struct has no room for. */

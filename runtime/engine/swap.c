@@ -288,6 +288,7 @@ int swap_choose(struct stage *s, struct swap_offer *offer, unsigned how, struct 
 	if (rc == PC_OK && !to)
 		rc = make_build(s, offer, how, &to, err);
 	ret_report->to = to ? to->number : 0;
+	ret_report->neighbours = rc == PC_WRONG && to && to->neighbours;
 	*ret = to;
 	return rc;
 }

@@ -125,9 +125,10 @@ struct build {
 	_Atomic bool bad;       /* [replica] an item failed on probation: never again */
 	_Atomic uint64_t items; /* [any] handled by replicas that have left it */
 	_Atomic size_t
-		points; /* [replica] 1 + offset in a state of a word into its image; 0: none */
-	bool held;      /* [control] could not be unloaded, and that has been said */
-	bool listed;    /* [control] stands in its stage's list */
+		points;  /* [replica] 1 + offset in a state of a word into its image; 0: none */
+	bool held;       /* [control] could not be unloaded, and that has been said */
+	bool listed;     /* [control] stands in its stage's list */
+	bool neighbours; /* [control] refused: a port's type fits those of others no more */
 	struct image image;
 	uint64_t code;                  /* which code it is; 0: nobody knows */
 	const struct loader_lint *lint; /* or NULL */
@@ -278,9 +279,10 @@ struct swap_report {
 	enum swap_way way;
 	uint64_t position;
 	int64_t pause_median_ns, pause_worst_ns, took_ns;
-	char *words;    /* one line: state and parameters; malloc'd, may be NULL */
-	bool unchanged; /* the same code runs already: nothing was done */
-	bool refreshed; /* but debuggers are shown its new lines */
+	char *words;     /* one line: state and parameters; malloc'd, may be NULL */
+	bool unchanged;  /* the same code runs already: nothing was done */
+	bool refreshed;  /* but debuggers are shown its new lines */
+	bool neighbours; /* its ports' types fit those of others no more */
 };
 
 struct swap_request;

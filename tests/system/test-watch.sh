@@ -291,6 +291,87 @@ has 'one file, two stages: the first' err '  left  v1 -> v2 live'
 has 'one file, two stages: the second' err '  right  v1 -> v2 live'
 stop 'twice'
 
+# Two stages between which another type flows: each is refused, and both are taken as a set.
+# link_of NAME KIND IN OUT STATEMENT
+link_of() {
+	cat <<END
+#include <inttypes.h>
+#include <pcrun/stage.h>
+#include <stdio.h>
+#include <string.h>
+struct link { uint64_t n; };
+static int process(struct pc_stage *st, void *state, struct pc_item *item)
+{
+	static const char kind[] = "$2";
+	char text[64];
+	int n = 0;
+	((struct link *)state)->n++;
+	$5
+	return pc_emit_copy(st, 0, text, (unsigned)n);
+}
+static const struct pc_port in[] = {{"in", "$3", 0, "numbers"}};
+static const struct pc_port out[] = {{"out", "$4", 0, "the same"}};
+PC_STAGE(.name = "$1", .doc = "half of a pair", PC_INPUTS(in), PC_OUTPUTS(out), PC_STATE(struct link),
+	.process = process);
+END
+}
+one() {
+	link_of one "$1" '*' "text/$1" 'n = snprintf(text, sizeof(text), "%s%" PRIu64, kind, *(const uint64_t *)item->data);' >one.new
+	mv one.new one.c
+}
+two() {
+	link_of two "$1" "text/$1" text/line 'if (memcmp(item->data, kind, 1) != 0)
+		return pc_fail(st, "an item of the other kind");
+	n = snprintf(text, sizeof(text), "%.*s", (int)item->size - 1, (const char *)item->data + 1);' >two.new
+	[ -z "${2:-}" ] || echo "$2" >>two.new
+	mv two.new two.c
+}
+# both WHAT: one more set is live.
+both() {
+	sets=$((sets + 1))
+	wait_until more $((2 * sets - 1)) '  (one|two)  v[0-9]+ -> v[0-9]+ live'
+	is "$1" "$(lines err '  one  v[0-9]+ -> v[0-9]+ live') $(lines err '  two  v[0-9]+ -> v[0-9]+ live')" "$sets $sets"
+}
+sets=0
+one a
+two a
+printf 'stage one = ./one.c\nstage two = ./two.c\ngen(rate=2k) -> one -> two -> print\n' >pair.txt
+start pair.txt
+one b
+until_line err '  one  REFUSED'
+has 'the first of a pair is saved: refused for now, its peer is named' err "  one  REFUSED, v1 keeps running: .*'two'"
+two b
+both 'the second is saved: both are taken as one'
+two c
+until_line err '  two  REFUSED, .*text/c'
+one c
+both 'the second one first'
+one d
+two d
+both 'both at once'
+before=$(lines err '  one  REFUSED')
+one e
+until_line err '  one  REFUSED, .*text/e'
+two e 'int what = nothing;'
+until_line err 'two.c does not compile'
+sleep 0.2
+is 'the second does not compile: both stay' "$(lines err 'live at item')" $((2 * sets))
+is 'nor is it tried with its neighbour' "$(lines err '  one  REFUSED')" $((before + 1))
+two e
+both 'it is mended: both are taken'
+one f
+until_line err '  one  REFUSED, .*text/f'
+one e
+until_line err '  one  \./one\.c has the code that runs already'
+two g
+until_line err '  two  REFUSED, .*text/g'
+sleep 0.2
+is 'one that was taken back is in no set' "$(lines err 'REFUSED.*text/g')" 1
+is 'nor is one that was taken before' "$(lines err 'REFUSED.*text/f')" 1
+stop 'a pair'
+awk '$1 != NR - 1 { print "line " NR ": " $0; bad = 1; exit } END { exit bad || NR < 10 }' out >why
+is 'a pair: every number once, in order' $? 0
+
 # The graph itself.
 stage s1 >say.c
 printf 'stage s = ./say.c\ngen(rate=200) -> s -> print\n' >graph.txt
