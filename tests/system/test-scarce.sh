@@ -42,6 +42,8 @@ all_numbers() { cmp -s out numbers; }
 
 # The dynamic loader needs some by itself, and says so with status 127.
 no_loader() { [ "$status" -eq 127 ] && grep -q 'shared librar' err; }
+# A sanitizer looks for leaks at the end, and kills the process when it lacks some for that.
+no_sanitizer() { grep -q "^ERROR: Can't open file: .*/pcrun-reports" err; }
 # limited LIMIT WORD...: as run does.
 limited() {
 	limit=$1
@@ -49,7 +51,7 @@ limited() {
 	status=0
 	# shellcheck disable=SC2086
 	(ulimit $limit && exec timeout --foreground -k 5 $RUN_LIMIT "$PCRUN" "$@") >out 2>err || status=$?
-	if no_loader; then
+	if no_loader || no_sanitizer; then
 		status=2
 	fi
 }
