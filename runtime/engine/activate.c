@@ -289,10 +289,10 @@ static enum act step(struct replica *r)
 	if (stop >= STOP_PARK && may_park(r, stop, &act))
 		return act;
 	stop &= ~(uint32_t)STOP_FENCE;
-	if (!LEFT_OUT(FAULT_SWAP) && cut != r->swap.cut && r->phase < PHASE_LAST)
+	/* NULL: there was none yet, or the next is about to come */
+	if (cut && cut != r->swap.cut && r->phase < PHASE_LAST)
 		swap_pass(r, cut);
-	if (!LEFT_OUT(FAULT_SWAP) && cut != r->swap.cut && stop != STOP_HARD &&
-	    r->phase < PHASE_LAST)
+	if (cut && cut != r->swap.cut && stop != STOP_HARD && r->phase < PHASE_LAST)
 		return ACT_SLEEP; /* the replicas of the stage rest before a cut */
 	/* relaxed: nobody asks, mostly; swap_watch() looks again */
 	if (atomic_load_explicit(&r->stage->swap.watch, memory_order_relaxed))

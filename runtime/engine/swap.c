@@ -140,8 +140,14 @@ static void launch(struct stage *s, struct cut *cut)
 	s->swap.cut = cut;
 	s->swap.in_flight = true;
 	swap_choose_victims(s, cut);
-	if (!cut->rests)
+	/* Whoever meets the flip passes at once, and may look at the target again before the new one
+	 * stands there: not at the one of before, then, which may be freed as soon as all have passed.
+	 * Relaxed: the flip, and the slots, release it. */
+	if (!cut->rests) {
+		atomic_store_explicit(&s->swap.target, NULL,
+		                      memory_order_relaxed); /* see above */
 		flip(s, cut);
+	}
 	/* Before the target: whoever passes takes its kick back. */
 	for (uint32_t i = 0; i < s->n_replicas && is_blocking_source(s); i++)
 		swap_kick(s->replicas[i]);

@@ -297,7 +297,8 @@ struct swap_failure {
 
 /* In struct stage. [control] but where it says otherwise. */
 struct swap_stage {
-	_Atomic(struct cut *) target;   /* [any] what replicas shall pass; NULL: nothing yet */
+	_Atomic(struct cut *)
+		target; /* [any] what replicas shall pass; NULL: nothing yet, or see launch() */
 	_Atomic uint32_t watch;         /* [any] enum watch of swap-record.c; 0: nobody asks */
 	struct record *record;          /* whose it is says `watch` */
 	_Atomic(struct build *) builds; /* [any] inside RCU sections; the newest first */

@@ -3,6 +3,7 @@
  * Under load, with small queues, stages are put into the branches of such graphs and taken out,
  * and capacities change. It must go on: a deadlock ends the graph, and is seen. RELOADS: how many
  * for each shape (200). */
+#include "../usage.h"
 #include "common.h"
 
 #include <stdarg.h>
@@ -114,8 +115,15 @@ static void circle(unsigned n)
 	"source(pause=1ms)\n"                                                                  \
 	"stage c = sink()\na -> q\nw.again -> q\nq -> w\n"
 
+/* Long enough that an item is under way when the next one comes, and not so long that they flood the
+ * circle, which is the end of any. */
+#if INSTRUMENTED
+#define ROUNDS "3000"
+#else
+#define ROUNDS "60000"
+#endif
 #define LOOP                                                                                   \
-	"stage w = round(times=60000)\nqueue q capacity=64 feedback\nstage c = sink()\n"       \
+	"stage w = round(times=" ROUNDS ")\nqueue q capacity=64 feedback\nstage c = sink()\n"  \
 	"w.again -> q\nq -> w\nw -> c\n"
 #define LONG        LOOP "stage a = source(burst=1, pause=20ms)\n"
 #define LONG_TO_END LOOP "stage a = source(burst=1, pause=20ms, count=1)\n"
