@@ -296,8 +296,12 @@ static void on_async(uv_async_t *async)
 		apply_stop(e);
 		if (e->live == 0)
 			finish(e);
-		else if (!news && (awake > 0 || swap_set_is_under_way(e) ||
-		                   !look_for_deadlock(e, wakes)))
+		/* The turns above may have woken somebody after the first look. Who falls asleep last
+		 * nudges us. */
+		else if (!news &&
+		         (awake > 0 || swap_set_is_under_way(e) ||
+		          atomic_load_explicit(&e->awake, memory_order_acquire) > 0 || /* C7 */
+		          !look_for_deadlock(e, wakes)))
 			break;
 	}
 }
