@@ -25,30 +25,43 @@
 
 #include "base/futex.h"
 
+static void fall_asleep(struct engine *e)
+{
+	if (atomic_fetch_sub_explicit(&e->awake, 1, memory_order_acq_rel) == 1 /* T3 */)
+		control_nudge(e);
+}
+
 enum mark task_mark(struct replica *r)
 {
+	struct engine *e = r->engine;
 	/* relaxed: the exchange below decides */
 	uint32_t seen = atomic_load_explicit(&r->sched, memory_order_relaxed);
 	uint32_t want;
 
+	/* Nothing of the engine is touched for one that has ended: it may be shutting down. */
+	if (seen == TASK_ENDED)
+		return MARK_COVERED;
+	/* Counted before the exchange: an own thread that looks at `sched` may run and fall asleep again
+	 * before we go on. Relaxed: the exchange releases it. */
+	atomic_fetch_add_explicit(&e->awake, 1, memory_order_relaxed); /* see above */
 	do {
 		if (seen == TASK_IDLE)
 			want = TASK_QUEUED;
 		else if (seen == TASK_RUNNING)
 			want = TASK_NOTIFIED;
 		else if (seen >= TASK_ENDED)
-			/* or PARKED: it will look at everything when it goes on, which may be late */
-			return seen == TASK_ENDED ? MARK_COVERED : MARK_BUSY;
+			break;
 		else
 			want = seen; /* even then: what we wrote must be seen by that activation */
 	} while (!atomic_compare_exchange_weak_explicit(
 		&r->sched, &seen, want, memory_order_acq_rel /* T1 */,
 		memory_order_relaxed /* tried again */));
+	if (seen != TASK_IDLE || atomic_exchange_explicit(&r->external, false, /* T5 */
+	                                                  memory_order_acq_rel))
+		fall_asleep(e); /* it was counted already */
+	/* PARKED is busy: it will look at everything when it goes on, which may be late. */
 	if (seen != TASK_IDLE)
-		return seen == TASK_QUEUED ? MARK_COVERED : MARK_BUSY;
-	if (!atomic_exchange_explicit(&r->external, false, memory_order_acq_rel) /* T5 */)
-		/* relaxed: whoever notifies is awake itself, so this is not the only count */
-		atomic_fetch_add_explicit(&r->engine->awake, 1, memory_order_relaxed);
+		return seen == TASK_QUEUED || seen == TASK_ENDED ? MARK_COVERED : MARK_BUSY;
 	return MARK_READY;
 }
 
@@ -61,12 +74,6 @@ bool task_notify(struct replica *r)
 	else if (mark == MARK_READY)
 		pool_ready(r->engine, r);
 	return mark == MARK_BUSY;
-}
-
-static void fall_asleep(struct engine *e)
-{
-	if (atomic_fetch_sub_explicit(&e->awake, 1, memory_order_acq_rel) == 1 /* T3 */)
-		control_nudge(e);
 }
 
 /* An exchange, not a store: a notify that came while the replica was QUEUED was taken for covered
