@@ -245,9 +245,11 @@ static void unlink_job(struct job *job)
 static void finish(struct job *job)
 {
 	unlink_job(job);
-	tell(job);
-	if (job->done)
-		job->done(job->user, job);
+	if (job->result != PC_WRONG || !job->moved || !job->moved(job->user, job)) {
+		tell(job);
+		if (job->done)
+			job->done(job->user, job);
+	}
 	jobs_drop(job);
 }
 

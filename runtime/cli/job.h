@@ -24,12 +24,16 @@ struct job {
 	char *stage; /* malloc'd; NULL: a reload */
 	char *file;  /* malloc'd; NULL: back, or a reload of the same file */
 	bool dry_run, reset_state, retry;
-	bool watched;  /* nobody asked: a file has changed */
-	bool quiet;    /* do not say that nothing has changed */
-	char *origin;  /* the watcher's, malloc'd: the file that has changed … */
-	uint64_t code; /* … and what it saw in it */
+	bool watched;     /* nobody asked: a file has changed */
+	bool quiet;       /* do not say that nothing has changed */
+	char *origin;     /* the watcher's, malloc'd: the file that has changed … */
+	uint64_t code;    /* … what it saw in it … */
+	uint64_t touches; /* … and how often it had been written to by then */
 	/* Before it begins; true: it is not wanted any more, and vanishes. May be NULL. */
 	bool (*stale)(void *user, const struct job *job);
+	/* It was refused; true: for what may have been half a file. It vanishes, done() is not called.
+	 * May be NULL. */
+	bool (*moved)(void *user, const struct job *job);
 	/* It is over; the job is freed after it. May be NULL. */
 	void (*done)(void *user, const struct job *job);
 	void *user;

@@ -7,6 +7,9 @@
  * lies there when it begins, and one that finds its file in motion again vanishes: the event that
  * moved it brings the next. So of twenty builds in a second the last is taken, and none is lost.
  *
+ * A build that was refused while its file was written to is nobody's mistake, and not told: what lies
+ * there afterwards is taken.
+ *
  * A build that was refused is not tried again until its code is another. One that has failed when it
  * ran is: the stage knows its code, and refuses it with the reason, which a person who saves the
  * file once more should read. A shared object whose code is the same but whose bytes are not (only
@@ -112,6 +115,27 @@ static bool is_stale(void *user, const struct job *job)
 	return !f || uv_is_active((const uv_handle_t *)&f->timer);
 }
 
+/* Whoever compiled it, or read it, may have seen half of what was being written, and the whole may
+ * be what was seen before: so it is looked at once more, and taken whatever it is. */
+static bool has_moved(void *user, const struct job *job)
+{
+	struct session *s = user;
+	struct watched *f = s->watch.on ? find(&s->watch, job) : NULL;
+
+	if (!f)
+		return false;
+	watch_catch_up(&s->watch);
+	if (f->touches == job->touches)
+		return false;
+	/* Another job may wait already that takes what lies there now. */
+	if (f->code != job->code)
+		return true;
+	f->has_code = false;
+	if (!uv_is_active((const uv_handle_t *)&f->timer))
+		uv_timer_start(&f->timer, on_timer, QUIET_MS, 0);
+	return true;
+}
+
 static void try_set(struct session *s);
 
 static void on_done(void *user, const struct job *job)
@@ -159,7 +183,9 @@ static void ask(struct watched *f, const char *stage, bool quiet)
 	job->watched = true;
 	job->quiet = quiet;
 	job->code = f->code;
+	job->touches = f->touches;
 	job->stale = is_stale;
+	job->moved = has_moved;
 	job->done = on_done;
 	job->user = s;
 	jobs_add(job);
@@ -334,6 +360,7 @@ static void on_timer(uv_timer_t *timer)
 void watched_touch(struct watched *f, bool header)
 {
 	f->tries = 0;
+	f->touches++;
 	f->header |= header;
 	uv_timer_start(&f->timer, on_timer, QUIET_MS, 0);
 }

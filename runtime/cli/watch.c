@@ -207,14 +207,11 @@ static void take_event(struct watch *w, const struct inotify_event *e)
 	}
 }
 
-static void on_readable(uv_poll_t *poll, int status, int events)
+static void read_events(struct watch *w)
 {
 	_Alignas(struct inotify_event) char bytes[65536];
-	struct watch *w = poll->data;
 	ssize_t n;
 
-	(void)status;
-	(void)events;
 	while (w->on && (n = read(w->fd, bytes, sizeof(bytes))) > 0) {
 		for (char *at = bytes; at < bytes + n;) {
 			struct inotify_event *e = (void *)at;
@@ -225,10 +222,15 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	}
 }
 
-static void on_poll_timer(uv_timer_t *timer)
+static void on_readable(uv_poll_t *poll, int status, int events)
 {
-	struct watch *w = timer->data;
+	(void)status;
+	(void)events;
+	read_events(poll->data);
+}
 
+static void poll_files(struct watch *w)
+{
 	for (struct watched *f = w->files; f; f = f->next) {
 		struct trace now = watched_trace(f->file);
 
@@ -236,6 +238,19 @@ static void on_poll_timer(uv_timer_t *timer)
 			watched_touch(f, false);
 		f->trace = now;
 	}
+}
+
+static void on_poll_timer(uv_timer_t *timer)
+{
+	poll_files(timer->data);
+}
+
+void watch_catch_up(struct watch *w)
+{
+	if (w->fd >= 0)
+		read_events(w);
+	if (w->polling)
+		poll_files(w);
 }
 
 /* ------------------------------------------------------------------------ which files --- */

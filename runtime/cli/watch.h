@@ -44,6 +44,7 @@ struct watched {
 
 	uv_timer_t timer;   /* quiet, or waiting for the rest */
 	unsigned tries;     /* since the last event */
+	uint64_t touches;   /* events so far */
 	bool header;        /* what changed may be a header of it */
 	bool said_gone;     /* since it was last there */
 	uint64_t code;      /* what was last tried, or is a graph's text */
@@ -68,6 +69,8 @@ void watch_start(struct watch *w, struct session *s);
 /* The graph may have other files now. */
 void watch_update(struct watch *w);
 void watch_stop(struct watch *w);
+/* What has happened to files until now has been counted in their touches after it. */
+void watch_catch_up(struct watch *w);
 /* A summary for people. */
 void watch_say(const struct watch *w);
 

@@ -150,6 +150,31 @@ is 'the burst: nothing went wrong' "$(lines err 'REFUSED|ROLLED|incomplete')" "$
 is 'the burst: nothing older comes after it' "$(tail -n 1 out)" burst20
 stop 'a source'
 
+# A compiler that finds half a source, because somebody is at it: he writes it anew as it was, which
+# alone would be no reason to try it once more.
+mkdir half
+cat >half/cc <<'END'
+#!/bin/sh
+if grep -qs half say.c && mkdir half/once 2>/dev/null; then
+	cp say.c half/say.c
+	cat half/say.c >say.c
+	echo 'say.c:1:1: error: half a file' >&2
+	sleep 0.3
+	exit 1
+fi
+exec gcc "$@"
+END
+chmod +x half/cc
+seen=0
+CC="$PWD/half/cc" start source.txt
+to_source half
+live 'a source of which the compiler saw half is tried once more' half
+is 'and was never refused' "$(lines err 'REFUSED|ROLLED|incomplete')" 0
+is 'though the compiler had failed' "$(ls half)" "cc
+once
+say.c"
+stop 'a source written to'
+
 # --------------------------------------------------------------------- shared objects
 mkdir real
 ln -s real plug
