@@ -94,6 +94,7 @@
 
 #include <stdalign.h>
 #include <stdatomic.h>
+#include <stddef.h>
 
 #define QUEUE_LINE 64
 
@@ -163,8 +164,11 @@ struct queue_side {
 	struct queue_waiter *first;           /* who holds `serving` */
 	struct queue_waiter *last;            /* likewise */
 	_Atomic uint64_t waits;               /* calls that waited */
-	_Atomic uint32_t woken_ns;            /* when the last wake-up was, of 4 s */
+	_Atomic uint64_t no_linger; /* so many takes of many, or looks at a queue that is nearly
+	                             * full, do not linger */
+	_Atomic uint32_t woken_ns;  /* when the last wake-up was, of 4 s */
 };
+_Static_assert(sizeof(struct queue_side) == QUEUE_LINE, "a side is one line");
 
 struct pc_queue {
 	/* putters */
@@ -178,10 +182,16 @@ struct pc_queue {
 	/* Where the next put will probably write; only ever asked for, never followed. */
 	_Atomic(queue_slot *) tail_slot;
 
-	/* takers */
+	/* takers, and accounts, which they keep mostly */
 	alignas(QUEUE_LINE) _Atomic uint64_t head;
 	_Atomic(struct segment *) head_segment;
-	_Atomic uint64_t no_linger_take; /* so many takes of many do not linger */
+	_Atomic uint64_t done;
+	_Atomic uint64_t dropped_new;
+	_Atomic uint64_t dropped_old;
+	_Atomic uint64_t poisoned; /* positions that will never hold items … */
+	_Atomic uint64_t skipped;  /* … and those of them that head has passed */
+	_Atomic uint32_t joiners;
+	_Atomic uint32_t join_event; /* futex */
 
 	/* all, written rarely */
 	alignas(QUEUE_LINE) _Atomic uint32_t capacity; /* queue_capacity() */
@@ -196,19 +206,13 @@ struct pc_queue {
 
 	struct queue_side side[2];
 
-	/* accounts */
-	alignas(QUEUE_LINE) _Atomic uint64_t done;
-	_Atomic uint64_t dropped_new;
-	_Atomic uint64_t dropped_old;
-	_Atomic uint64_t poisoned; /* positions that will never hold items … */
-	_Atomic uint64_t skipped;  /* … and those of them that head has passed */
-	_Atomic uint32_t joiners;
-	_Atomic uint32_t join_event;    /* futex */
-	_Atomic uint64_t no_linger_put; /* so many looks at a nearly full queue do not linger */
-
 	struct segment first; /* no slots: memory is spent on the first put */
 };
-_Static_assert(sizeof(struct pc_queue) == 7 * QUEUE_LINE, "idle queue: 448 bytes");
+
+/* The first segment is never pooled, so the last word of it is not even there: with the word that
+ * malloc() keeps for itself a queue fills six lines, and many of them lie side by side. */
+#define QUEUE_BYTES (offsetof(struct pc_queue, first) + offsetof(struct segment, pooled))
+_Static_assert(QUEUE_BYTES + sizeof(size_t) <= 6 * QUEUE_LINE, "idle queue: 384 bytes");
 
 #define QUEUE_ALIVE UINT64_C(1)
 

@@ -16,6 +16,7 @@ int pc_queue_create(struct pc_queue **ret_queue, const struct pc_queue_options *
 {
 	struct pc_queue_options given = {0};
 	struct pc_queue *queue;
+	void *memory;
 
 	if (options)
 		memcpy(&given, options,
@@ -24,10 +25,12 @@ int pc_queue_create(struct pc_queue **ret_queue, const struct pc_queue_options *
 		return PC_INVALID;
 	if (!reclaim_start())
 		return PC_NOMEM;
-	queue = aligned_alloc(QUEUE_LINE, sizeof(*queue));
-	if (!queue)
+	/* Not aligned_alloc(): the size is no multiple of the alignment. Two lines, because then what
+	 * glibc cuts off behind is large enough that it does not keep it apart: 96 bytes a queue. */
+	if (posix_memalign(&memory, 2 * QUEUE_LINE, QUEUE_BYTES))
 		return PC_NOMEM;
-	memset((void *)queue, 0, sizeof(*queue));
+	queue = memory;
+	memset(memory, 0, QUEUE_BYTES);
 	atomic_init(&queue->capacity, given.capacity ? given.capacity : CAPACITY_DEFAULT);
 	atomic_init(&queue->full, given.full);
 	queue->drop = given.drop;

@@ -23,11 +23,11 @@ static uint64_t look_again(struct pc_queue *queue, uint64_t head)
 {
 	uint64_t now;
 
-	if (!linger(&queue->no_linger_put))
+	if (!linger(&queue->side[SIDE_PUT].no_linger))
 		return head;
 	now = head_now(queue);
 	if (now - head < WORTH_IT)
-		linger_in_vain(&queue->no_linger_put);
+		linger_in_vain(&queue->side[SIDE_PUT].no_linger);
 	return now;
 }
 

@@ -201,10 +201,10 @@ static bool look_again(struct pc_queue *queue, size_t n, size_t n_before, size_t
                        enum patience *patience)
 {
 	if (*patience == LINGERED && n - n_before < WORTH_IT && n < wanted)
-		linger_in_vain(&queue->no_linger_take);
+		linger_in_vain(&queue->side[SIDE_TAKE].no_linger);
 	if (*patience != PATIENT || n >= wanted / 2)
 		return false;
-	*patience = linger(&queue->no_linger_take) ? LINGERED : HASTY;
+	*patience = linger(&queue->side[SIDE_TAKE].no_linger) ? LINGERED : HASTY;
 	return *patience == LINGERED;
 }
 
