@@ -76,11 +76,11 @@ static enum act end(struct replica *r)
 static void learn(struct replica *r, size_t n, int64_t elapsed_ns)
 {
 	int64_t each_ns = elapsed_ns / (int64_t)n;
-	size_t fits = each_ns > 0 ? (size_t)(ENGINE_BUDGET_NS / each_ns) : ENGINE_BATCH;
+	int64_t fits = each_ns > 0 ? ENGINE_BUDGET_NS / each_ns : ENGINE_BATCH;
 
 	if (fits > r->batch_size * 2)
 		fits = r->batch_size * 2;
-	r->batch_size = fits < 1 ? 1 : fits > ENGINE_BATCH ? ENGINE_BATCH : fits;
+	r->batch_size = fits < 1 ? 1 : fits > ENGINE_BATCH ? ENGINE_BATCH : (uint32_t)fits;
 }
 
 /* What one look at the inputs found. */
@@ -154,7 +154,7 @@ static enum act take(struct replica *r, size_t room)
 		waiting_pass_others(r, taken.in);
 		process_items(r, taken.in, (struct item **)r->scratch->batch, taken.n);
 		r->scratch->final = taken.n < max;
-		r->took = taken.n;
+		r->took = (uint32_t)taken.n;
 		return ACT_AGAIN;
 	}
 	if (r->n_moves > 0 && moves_on(r))

@@ -50,6 +50,53 @@ static struct split *create_split(const struct place *p)
 	return split;
 }
 
+/* A graph may have very many replicas, and most of them one output to one queue: so a lane for that
+ * lies between the inputs and the outputs, all in one block. */
+static struct lane *lane_within(const struct replica *r)
+{
+	return (struct lane *)(void *)(r->inputs + r->stage->desc->n_inputs);
+}
+
+static struct output *outputs_within(const struct replica *r)
+{
+	return (struct output *)(void *)(lane_within(r) +
+	                                 (r->stage->desc->n_outputs > 0 ? 1 : 0));
+}
+
+static bool create_ports(struct replica *r)
+{
+	const struct pc_stage_desc *desc = r->stage->desc;
+
+	r->inputs = calloc(1, desc->n_inputs * sizeof(struct input) +
+	                              (desc->n_outputs > 0 ? sizeof(struct lane) : 0) +
+	                              r->n_outputs * sizeof(struct output) + 1);
+	if (!r->inputs)
+		return false;
+	r->outputs = outputs_within(r);
+	r->room_outputs = r->n_outputs;
+	return true;
+}
+
+static void free_outputs(struct replica *r)
+{
+	if (r->outputs != outputs_within(r))
+		free(r->outputs);
+}
+
+void create_more_outputs(struct replica *r, struct output *outputs)
+{
+	memcpy(outputs, r->outputs, r->room_outputs * sizeof(*outputs));
+	free_outputs(r);
+	r->outputs = outputs;
+	r->room_outputs = r->stage->desc->n_outputs + 1;
+}
+
+void create_lanes_free(struct replica *r, struct lane *lanes)
+{
+	if (lanes != lane_within(r))
+		free(lanes);
+}
+
 int create_lanes(struct replica *r, struct output *o, const uint32_t *queues, uint32_t n)
 {
 	uint32_t n_lanes = 0;
@@ -57,7 +104,9 @@ int create_lanes(struct replica *r, struct output *o, const uint32_t *queues, ui
 	for (uint32_t i = 0; i < n; i++)
 		n_lanes += parts(place_at(r->engine, queues[i]));
 	o->n_queues = n;
-	o->lanes = array(n_lanes, sizeof(*o->lanes));
+	o->lanes = o == r->outputs && r->stage->desc->n_outputs > 0 && n_lanes == 1
+	                   ? lane_within(r)
+	                   : array(n_lanes, sizeof(*o->lanes));
 	if (!o->lanes)
 		return PC_NOMEM;
 	for (uint32_t i = 0; i < n; i++) {
@@ -117,13 +166,9 @@ int create_replica(struct stage *s, const struct plan_stage *plan, struct replic
 	r->parked.kind = MESSAGE_PARKED;
 	r->n_ports = s->desc->n_outputs;
 	r->n_outputs = s->desc->n_outputs + (dead ? 1 : 0);
-	/* One block: a graph may have very many of them. There is room for dead items always. */
-	r->inputs = calloc(1, s->desc->n_inputs * sizeof(*r->inputs) +
-	                              (s->desc->n_outputs + 1) * sizeof(*r->outputs));
 	r->state = array(1, s->desc->state_size);
-	if (!r->inputs || !r->state)
+	if (!create_ports(r) || !r->state)
 		return PC_NOMEM;
-	r->outputs = (struct output *)(void *)(r->inputs + s->desc->n_inputs);
 	if (s->desc->state_size > 0)
 		memcpy(r->state, s->swap.first.params, s->desc->state_size);
 	swap_create_replica(r);
@@ -158,7 +203,8 @@ int create_stage(struct engine *e, struct stage *s, const struct plan_stage *pla
 	s->live = plan->replicas;
 	swap_create_stage(s);
 	s->section = plan->section == PLAN_NONE ? NULL : sections[plan->section];
-	s->replicas = array(plan->replicas, sizeof(struct replica *));
+	s->replicas = plan->replicas == 1 ? &s->only
+	                                  : array(plan->replicas, sizeof(struct replica *));
 	if (plan->ordered && plan->replicas > 1)
 		s->order = calloc(1, sizeof(*s->order));
 	if (!replicas || !s->replicas || (plan->ordered && plan->replicas > 1 && !s->order))
@@ -178,7 +224,7 @@ void create_undo_replica(struct replica *r)
 
 	for (uint32_t i = 0; r->outputs && i < r->n_outputs; i++) {
 		free(r->outputs[i].items);
-		free(r->outputs[i].lanes);
+		create_lanes_free(r, r->outputs[i].lanes);
 		output_splits_free(r->outputs[i].splits);
 	}
 	for (uint32_t i = 0; r->inputs && i < r->stage->desc->n_inputs; i++)
@@ -188,6 +234,8 @@ void create_undo_replica(struct replica *r)
 			r->inputs[i].moves = m->next;
 			free(m);
 		}
+	if (r->inputs)
+		free_outputs(r);
 	free(r->inputs);
 	free(r->state);
 	free(r->fail_text);
@@ -212,7 +260,9 @@ void create_undo(struct stage *s)
 		if (s->replicas[k]->loose)
 			free(s->replicas[k]);
 	free(s->loose);
-	free(s->replicas);
+	if (s->replicas != &s->only)
+		free(s->replicas);
+	free(s->left);
 	free(s->order);
 	reload_rows_free(s);
 }

@@ -26,6 +26,11 @@ static void *array(size_t n, size_t size)
 	return calloc(n ? n : 1, size);
 }
 
+/* Lanes into a queue; only while it is made. */
+struct writers {
+	uint32_t workers, daemons, inside;
+};
+
 /* Who keeps a queue open: its non-daemon writers, else its daemons; of a feedback queue, those
  * outside the cycle and the cycle as a whole (loop.c). */
 static void count_writers(const struct replica *r)
@@ -33,7 +38,7 @@ static void count_writers(const struct replica *r)
 	for (uint32_t o = 0; o < r->n_outputs; o++)
 		for (uint32_t l = 0; l < r->outputs[o].n_lanes; l++) {
 			struct place *p = r->outputs[o].lanes[l].place;
-			struct writers *w = &p->count;
+			struct writers *w = p->counts.writers;
 
 			if (r->stage->plan->daemon)
 				w->daemons++;
@@ -81,7 +86,7 @@ static int create_stages(struct engine *e)
 /* Who writes and reads is known. */
 static int create_queue(struct place *p)
 {
-	const struct writers *w = &p->count;
+	const struct writers *w = p->counts.writers;
 	uint32_t writers;
 
 	p->daemon_only = w->workers + w->inside == 0;
@@ -91,9 +96,26 @@ static int create_queue(struct place *p)
 	                          atomic_load_explicit(&p->readers, memory_order_relaxed));
 }
 
+/* NULL: no memory. */
+static struct writers *create_counts(struct engine *e)
+{
+	struct writers *counts, *next;
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < e->plan->n_queues; i++)
+		for (const struct place *p = e->places[i]; p; p = p->next_part)
+			n++;
+	counts = next = array(n, sizeof(*counts));
+	for (uint32_t i = 0; counts && i < e->plan->n_queues; i++)
+		for (struct place *p = e->places[i]; p; p = p->next_part)
+			p->counts.writers = next++;
+	return counts;
+}
+
 static int create_queues(struct engine *e)
 {
-	int rc = loop_find(e);
+	struct writers *counts = create_counts(e);
+	int rc = counts ? loop_find(e) : PC_NOMEM;
 
 	for (uint32_t i = 0; i < e->plan->n_stages && !rc; i++)
 		for (uint32_t k = 0; k < e->plan->stages[i].replicas; k++) {
@@ -106,6 +128,7 @@ static int create_queues(struct engine *e)
 	for (uint32_t i = 0; i < e->plan->n_stages && !rc; i++)
 		for (uint32_t k = 0; k < e->plan->stages[i].replicas; k++)
 			create_points(e->stages[i]->replicas[k]);
+	free(counts);
 	return rc;
 }
 
@@ -152,14 +175,16 @@ int create_join_lists(const struct plan *plan, struct arena *a, struct joins *st
 static int create_joins(struct engine *e)
 {
 	const struct plan *plan = e->plan;
-	struct joins *stages = arena_alloc(&e->arena, (plan->n_stages + 1) * sizeof(*stages));
-	struct joins *queues = arena_alloc(&e->arena, (plan->n_queues + 1) * sizeof(*queues));
-	struct joins *joins = arena_alloc(&e->arena, (plan->n_joins + 1) * sizeof(*joins));
+	/* Each goes into its stage, place or join. */
+	struct joins *stages = array(plan->n_stages, sizeof(*stages));
+	struct joins *queues = array(plan->n_queues, sizeof(*queues));
+	struct joins *joins = array(plan->n_joins, sizeof(*joins));
+	int rc = PC_NOMEM;
 
 	e->joins = array(plan->n_joins, sizeof(*e->joins));
 	if (!e->joins || !stages || !queues || !joins ||
 	    create_join_lists(plan, &e->arena, stages, queues, joins))
-		return PC_NOMEM;
+		goto out;
 	for (uint32_t i = 0; i < plan->n_stages; i++)
 		e->stages[i]->joins = stages[i];
 	for (uint32_t i = 0; i < plan->n_queues; i++)
@@ -175,7 +200,12 @@ static int create_joins(struct engine *e)
 			for (struct place *p = e->places[j->queues[k]]; p; p = p->next_part)
 				e->joins[i].remaining++;
 	}
-	return PC_OK;
+	rc = PC_OK;
+out:
+	free(stages);
+	free(queues);
+	free(joins);
+	return rc;
 }
 
 static int create_sections(struct engine *e)

@@ -64,39 +64,34 @@ struct joins {
 
 struct place {
 	const struct plan_queue *plan; /* another after a reload, when all writers are parked */
-	struct plan_queue *row; /* [control] of the first part: when that is ours to free */
-	bool loose;             /* made by a reload: malloc'd, all parts in one */
-	bool marked;            /* [control] see reload-recycle.c, as the next */
-	struct place *buried;
+	struct engine *engine;
+	struct pc_queue *queue;
+	_Atomic uint64_t unfinished; /* [any] items put and not yet done; when tracked */
+	struct loop *loop;           /* [start] a stage of this cycle reads it; or NULL */
 	struct place
 		*next_part; /* [start] the queue of the next replica of a by= stage, or NULL */
 	const char *by;     /* [start] of that stage */
 	uint32_t index;     /* [start] of its queue in the plan */
-	struct engine *engine;
-	struct pc_queue *queue;
-	const char *type;  /* under `shape`: what flows since a set was swapped; or NULL:
-	                              * the plan's. In the first part. */
-	struct loop *loop; /* [start] a stage of this cycle reads it; or NULL */
-	bool tracked;      /* [start] somebody waits until it is drained */
-	_Atomic uint64_t unfinished; /* [any] items put and not yet done; when tracked */
-	bool daemon_only;            /* all its writers are daemons; changes as `plan` does */
-	_Atomic uint32_t writers;    /* [any] live lanes of non-daemon writers */
-	_Atomic uint32_t readers;    /* [any] live reading replicas */
-	_Atomic uint64_t cut_off;    /* [any] items that no reader was left to take */
-	struct input *reading;       /* under `shape`: the inputs that take from it */
+	_Atomic uint32_t writers; /* [any] live lanes of non-daemon writers */
+	_Atomic uint32_t readers; /* [any] live reading replicas */
+	bool tracked;             /* [start] somebody waits until it is drained */
+	bool daemon_only;         /* all its writers are daemons; changes as `plan` does */
+	bool loose;               /* made by a reload: malloc'd, all parts in one */
+	bool marked;              /* [control] see reload-recycle.c, as `buried` */
+	struct place *buried;
+	struct plan_queue *row; /* [control] of the first part: when that is ours to free */
+	const char *type; /* under `shape`: what flows since a set was swapped; or NULL: the
+	                   * plan's. In the first part. */
+	_Atomic uint64_t cut_off; /* [any] items that no reader was left to take */
+	struct input *reading;    /* under `shape`: the inputs that take from it */
 	struct {
 		uint64_t done, dead, abandoned;
 	} past;             /* under `shape`: by inputs that have moved on */
 	struct joins joins; /* [control] joins that wait for it */
-	struct writers {
-		uint32_t workers, daemons, inside;
-	} count; /* [start] lanes into it; see create.c */
-	/* [control] what a reload counts: see reload-count.c */
-	struct tally {
-		uint32_t refs_now, refs_then, workers_now, workers_then, added, readers;
-		uint32_t outside_now, outside_then; /* see loop.c */
-		bool daemon_only;                   /* then */
-	} tally;
+	union {
+		struct writers *writers; /* [start] see create.c */
+		struct tally *tally;     /* [control] of the reload that is under way */
+	} counts;
 	_Atomic bool drained; /* [control] writes; flag_is() */
 	uint64_t left;        /* [control] found in it after the end */
 	uint64_t flipped;     /* [control] by which cut last: see swap.c */
@@ -160,8 +155,8 @@ struct lane {
 	struct place *place;
 	struct split *split; /* NULL: every item is for this lane */
 	uint32_t part;
-	size_t sent; /* [replica] of items[0 … sent) those for this lane are in */
 	bool closed; /* [replica] nobody reads any more */
+	size_t sent; /* [replica] of items[0 … sent) those for this lane are in */
 };
 
 /* ------------------------------------------------------------------------- replicas --- */
@@ -189,74 +184,74 @@ enum kick {
 };
 
 struct replica {
+	/* what each activation looks at */
 	struct pc_stage pub; /* first: the stage's view of it */
 	struct stage *stage;
 	struct engine *engine;
 	void *state;
-	struct build *build; /* [replica] whose code runs it */
-	uint32_t probation;  /* [replica] items until it trusts that: see swap-probation.c */
+	struct build *build;      /* [replica] whose code runs it */
 	struct item_cache *cache; /* [replica] of the thread that runs it now */
 	struct scratch *scratch;  /* [replica] likewise */
 	_Atomic uint32_t sched;   /* enum task_state */
 	_Atomic uint32_t stop;    /* enum stop; [control] writes */
 	_Atomic uint32_t started; /* [control] writes: its start join has passed */
 	_Atomic uint32_t kick;    /* enum kick: runtime waits return */
-	_Atomic int kick_fd;      /* the same for poll; -1 until needed */
-	_Atomic uint32_t granted; /* the critical section is ours */
 	enum phase phase;         /* [replica] */
-	bool opened;              /* [control] */
-	bool broken;    /* [replica] it failed the graph: nobody may take that for an end */
-	bool reported;  /* [control] its end has been counted */
-	bool abandoned; /* [control] it never came back */
-	bool leaving;   /* [control] the stage has fewer replicas now */
-	bool loose;     /* made by a reload for a stage that there was: malloc'd by itself */
-	struct replica *retired;
-	uint32_t n_moves; /* [control, while parked] inputs that have `moves` */
-	uint64_t
-		taken_before; /* under `shape`: from queues that its inputs have moved away from */
-	uint32_t n_ports;     /* the stage's outputs */
-	uint32_t n_outputs; /* the stage's ports and, with dead=, one more */
+	uint32_t probation; /* [replica] items until it trusts `build`: see swap-probation.c */
+	/* One block has the inputs, a lane for the first output, and the outputs; see create-stage.c. */
 	struct input *inputs;
 	struct output *outputs;
-	uint32_t next_input; /* [replica] round robin */
-
+	uint32_t n_outputs;   /* the stage's ports and, with dead=, one more */
+	uint32_t next_input;  /* [replica] round robin */
 	struct item *current; /* [replica] lent to the stage now */
-	bool passed;          /* [replica] and it passed it on */
-	struct item **batch;  /* [replica] in process_batch: the items, and how many are done */
-	size_t batch_done, batch_n;
-	unsigned tries; /* [replica] how often the item of this number has failed: */
-	uint64_t tried;
-	char *fail_text; /* [replica] from pc_fail */
-
-	struct pc_shared *touched; /* [replica] shared state with updates not yet published */
+	int64_t begun_ns;     /* [replica] this activation */
+	uint32_t took;        /* [replica] items in it */
+	uint32_t batch_size;  /* [replica] how many to take, so that it lasts the budget */
+	_Atomic uint32_t activation_ns; /* [replica] how long one lasts, a moving average */
+	_Atomic int doing;              /* enum doing, for explain; [replica] writes */
+	uint32_t n_moves;               /* [control, while parked] inputs that have `moves` */
+	_Atomic uint32_t granted;       /* the critical section is ours */
+	bool passed;                    /* [replica] `current`: it passed it on */
+	bool opened;                    /* [control] */
+	bool broken;     /* [replica] it failed the graph: nobody may take that for an end */
+	bool reported;   /* [control] its end has been counted */
+	bool abandoned;  /* [control] it never came back */
+	bool leaving;    /* [control] the stage has fewer replicas now */
+	bool loose;      /* made by a reload for a stage that there was: malloc'd by itself */
+	bool has_thread; /* [start] */
+	bool has_ticket; /* [replica] see `ticket` */
+	bool wants_wake;
+	bool wake_asked;           /* [replica] and the control thread knows */
+	_Atomic bool external;     /* idle, but a timer or descriptor will wake it */
+	_Atomic bool waiting;      /* the condition has not come yet: control owns wake_… */
 	uint32_t reading;          /* [replica] open snapshots of shared state */
+	struct pc_shared *touched; /* [replica] shared state with updates not yet published */
+	_Atomic uint64_t activations, busy_ns, emitted;
+	struct swap_replica swap;
 
+	/* the rest */
+	uint32_t n_ports;      /* the stage's outputs */
+	uint32_t room_outputs; /* how many there is memory for */
+	_Atomic int kick_fd;   /* `kick` for poll; -1 until needed */
+	unsigned tries;        /* [replica] how often the item of this number has failed: */
+	uint64_t tried;
+	struct item **batch; /* [replica] in process_batch: the items, and how many are done */
+	uint32_t batch_done, batch_n;
+	char *fail_text;             /* [replica] from pc_fail */
 	uint64_t ticket;             /* [replica] of an ordered stage: see order.c */
-	bool has_ticket;             /* [replica] */
 	_Atomic uint64_t waits_turn; /* [replica] writes: ticket + 1, or 0 */
-
 	int64_t wake_ns; /* [replica] until it is idle, then [control]: PC_AGAIN's condition */
 	int wake_fd;
 	unsigned wake_events;
-	bool wants_wake;
-	bool wake_asked;       /* [replica] and the control thread knows */
-	_Atomic bool external; /* idle, but a timer or descriptor will wake it */
-	_Atomic bool waiting; /* the condition has not come yet: control owns the three above */
-	uv_timer_t *timer;    /* [control] */
-	uv_poll_t *poll;      /* [control] */
-
-	size_t batch_size; /* [replica] how many to take, so that it lasts the budget */
-	int64_t begun_ns;  /* [replica] this activation */
-	size_t took;       /* [replica] items in it */
-	_Atomic uint32_t activation_ns; /* [replica] how long one lasts, a moving average */
-	_Atomic int doing;              /* enum doing, for explain; [replica] writes */
-	_Atomic uint64_t activations, busy_ns, emitted, failed, skipped, retried;
+	uv_timer_t *timer; /* [control] */
+	uv_poll_t *poll;   /* [control] */
+	uint64_t
+		taken_before; /* under `shape`: from queues that its inputs have moved away from */
+	struct replica *retired;
+	_Atomic uint64_t failed, skipped, retried;
 	_Atomic uint64_t progress, progress_total;
-
-	bool has_thread; /* [start] */
 	pthread_t thread;
 	struct message ended, wake, swapped, parked;
-	struct swap_replica swap;
 };
 
 /* Why a replica is where it is, for pc_graph_explain(). */
@@ -285,14 +280,17 @@ struct stage {
 	const struct pc_stage_desc *desc;
 	struct engine *engine;
 	struct replica **replicas;
-	uint32_t n_replicas;     /* in the array, those that have left included */
-	struct replica *retired; /* those whose index another has now */
-	uint32_t index;          /* in the plan */
+	struct replica *only;    /* the array, while one is the most that there ever was */
 	struct section *section; /* NULL: not critical */
 	struct order *order;     /* NULL: what is emitted leaves as it comes */
+	struct swap_stage swap;
+	uint32_t n_replicas;     /* in the array, those that have left included */
+	uint32_t index;          /* in the plan */
+	struct replica *retired; /* those whose index another has now */
 	struct loop *loop;       /* the cycle that it is part of, or NULL */
 	struct joins joins;      /* [control] joins that wait for its end */
 	uint32_t live;           /* [control] replicas that have not ended */
+	uint32_t pins;           /* under `shape`: who looks at it outside of that */
 	_Atomic bool ended;      /* [control] writes; flag_is() */
 	bool stopping;           /* [control] */
 	struct stage
@@ -300,10 +298,9 @@ struct stage {
 	struct stage_row *rows; /* [control] its own copies of its row, the newest first; none:
 	                         * that of the graph's first plan */
 	struct replica *loose;  /* made by a reload: malloc'd, as these are */
-	struct stage_sums sums; /* under `shape`: of replicas that are not there any more */
-	uint32_t pins;          /* under `shape`: who looks at it outside of that */
-	struct stage *buried;   /* [control] see reload-recycle.c */
-	struct swap_stage swap;
+	struct stage_sums
+		*left; /* under `shape`: of replicas that are not there any more, or NULL */
+	struct stage *buried; /* [control] see reload-recycle.c */
 };
 
 struct join {
@@ -467,6 +464,9 @@ int create_place_queue(struct place *p, uint32_t writers, uint32_t readers);
 int create_section(struct section **ret, const struct plan *plan, uint32_t index);
 int create_join_lists(const struct plan *plan, struct arena *a, struct joins *stages,
                       struct joins *queues, struct joins *joins);
+/* Makes room for the dead-letter output, in memory that was calloc'd for n_outputs + 1. */
+void create_more_outputs(struct replica *r, struct output *outputs);
+void create_lanes_free(struct replica *r, struct lane *lanes);
 void create_points(struct replica *r); /* at the queues, when they are there */
 void create_undo(struct stage *s);     /* all that is malloc'd */
 void create_undo_replica(struct replica *r);

@@ -286,13 +286,13 @@ static void whole(struct replica *r, struct guard *guard, struct item **items, s
 
 	while (more && i < n && r->phase != PHASE_LAST && !stopped_hard(r)) {
 		r->batch = items + i;
-		r->batch_n = n - i;
+		r->batch_n = (uint32_t)(n - i);
 		r->batch_done = 0;
 		r->current = items[i];
 		r->passed = false;
 		guard->open = true;
 		rc = desc->process_batch(&r->pub, r->state, (struct pc_item *const *)r->batch,
-		                         (unsigned)r->batch_n);
+		                         r->batch_n);
 		more = batch_returned(r, guard, items, n, rc);
 		i = dealt_with(guard);
 	}

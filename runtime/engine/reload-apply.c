@@ -52,7 +52,8 @@ static void set_lists(const struct reload *now)
 	for (const struct fresh_list *l = now->lists; l; l = l->next) {
 		memcpy(l->replicas, l->stage->replicas,
 		       l->stage->n_replicas * sizeof(struct replica *));
-		free(l->stage->replicas);
+		if (l->stage->replicas != &l->stage->only)
+			free(l->stage->replicas);
 		l->stage->replicas = l->replicas;
 	}
 }

@@ -28,16 +28,16 @@ static bool is_outside(const struct place *p, const struct stage *s, bool daemon
 
 static void count_now(struct place *p, const struct stage *s, bool daemon)
 {
-	p->tally.refs_now += !daemon || p->daemon_only;
-	p->tally.workers_now += !daemon;
-	p->tally.outside_now += is_outside(p, s, daemon);
+	p->counts.tally->refs_now += !daemon || p->daemon_only;
+	p->counts.tally->workers_now += !daemon;
+	p->counts.tally->outside_now += is_outside(p, s, daemon);
 }
 
 static void count_then(struct place *p, const struct stage *s, bool daemon)
 {
-	p->tally.refs_then += !daemon || p->tally.daemon_only;
-	p->tally.workers_then += !daemon;
-	p->tally.outside_then += is_outside(p, s, daemon);
+	p->counts.tally->refs_then += !daemon || p->counts.tally->daemon_only;
+	p->counts.tally->workers_then += !daemon;
+	p->counts.tally->outside_then += is_outside(p, s, daemon);
 }
 
 static void count_lanes(const struct lane *lanes, uint32_t n, const struct stage *s,
@@ -65,7 +65,8 @@ static void count_replica(const struct reload *now, const struct replica *r, boo
 		return;
 	for (uint32_t i = 0; i < n; i++) {
 		const struct rewire *w = rewire_of(now, r, i);
-		const struct output *o = &r->outputs[i];
+		const struct output none = {0};
+		const struct output *o = i < r->room_outputs ? &r->outputs[i] : &none;
 
 		count_lanes(o->lanes, o->n_lanes, r->stage, was, count_now);
 		count_lanes(w ? w->lanes : o->lanes, w ? w->n_lanes : o->n_lanes, r->stage, is,
@@ -94,9 +95,10 @@ static void tally(const struct reload *now)
 
 	for (uint32_t i = 0; i < plan->n_queues; i++)
 		for (struct place *p = now->places[i]; p; p = p->next_part) {
-			p->tally = (struct tally){.daemon_only = p->daemon_only};
+			*p->counts.tally = (struct tally){.daemon_only = p->daemon_only};
 			if (!plan->queues[i].gone)
-				p->tally.daemon_only = !has_worker(plan, &plan->queues[i]);
+				p->counts.tally->daemon_only =
+					!has_worker(plan, &plan->queues[i]);
 		}
 	for (uint32_t i = 0; i < plan->n_stages; i++) {
 		const struct stage *s = now->stages[i];
@@ -124,11 +126,11 @@ static int refuse_closed(const struct place *p, struct pc_error **err)
 /* As many as missing. Only the first may fail: nobody who writes it runs. */
 static bool add_writers(struct place *p)
 {
-	for (uint32_t n = p->tally.refs_now; n < p->tally.refs_then; n++)
+	for (uint32_t n = p->counts.tally->refs_now; n < p->counts.tally->refs_then; n++)
 		if (pc_queue_writer_add(p->queue) != PC_OK)
 			return false;
 		else
-			p->tally.added++;
+			p->counts.tally->added++;
 	return true;
 }
 
@@ -136,7 +138,7 @@ static bool add_reader(struct place *p)
 {
 	if (!place_reader_begin(p))
 		return false;
-	p->tally.readers++;
+	p->counts.tally->readers++;
 	return true;
 }
 
@@ -185,9 +187,9 @@ void reload_count_back(struct reload *now)
 {
 	for (uint32_t i = 0; i < now->plan->n_queues; i++)
 		for (struct place *p = now->places[i]; p; p = p->next_part) {
-			for (; p->tally.added > 0; p->tally.added--)
+			for (; p->counts.tally->added > 0; p->counts.tally->added--)
 				pc_queue_writer_end(p->queue);
-			for (; p->tally.readers > 0; p->tally.readers--)
+			for (; p->counts.tally->readers > 0; p->counts.tally->readers--)
 				place_reader_end(p);
 		}
 }
@@ -225,7 +227,7 @@ void reload_count_set(struct engine *e, struct reload *now)
 {
 	for (uint32_t i = 0; i < now->plan->n_queues; i++)
 		for (struct place *p = e->places[i]; p; p = p->next_part) {
-			struct tally *t = &p->tally;
+			const struct tally *t = p->counts.tally;
 
 			if (!p->tracked && now->plan->queues[i].joined)
 				begin_tracking(p);
@@ -262,7 +264,7 @@ void reload_count_out(struct engine *e, struct reload *now)
 {
 	for (uint32_t i = 0; i < now->plan->n_queues; i++)
 		for (struct place *p = e->places[i]; p; p = p->next_part) {
-			struct tally *t = &p->tally;
+			const struct tally *t = p->counts.tally;
 
 			if (t->workers_now > t->workers_then)
 				/* seq_cst: as in place.c, where the last one may have to tell */

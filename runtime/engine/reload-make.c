@@ -131,6 +131,21 @@ static int make_places(struct engine *e, struct reload *now)
 	return rc;
 }
 
+static int make_tallies(struct reload *now)
+{
+	struct tally *next;
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < now->plan->n_queues; i++)
+		for (const struct place *p = now->places[i]; p; p = p->next_part)
+			n++;
+	next = now->tallies = calloc(n + 1, sizeof(*next));
+	for (uint32_t i = 0; next && i < now->plan->n_queues; i++)
+		for (struct place *p = now->places[i]; p; p = p->next_part)
+			p->counts.tally = next++;
+	return now->tallies ? PC_OK : PC_NOMEM;
+}
+
 static int make_sections(struct engine *e, struct reload *now)
 {
 	int rc = PC_OK;
@@ -178,6 +193,7 @@ static int make_rewire(struct reload *now, struct replica *r, uint32_t port,
 	struct output o = {0};
 	struct rewire *w = arena_alloc(&now->arena, sizeof(*w));
 	int rc = w ? create_lanes(r, &o, queues, n) : PC_NOMEM;
+	bool more = port >= r->room_outputs;
 
 	if (w) {
 		*w = (struct rewire){.next = now->rewires,
@@ -188,6 +204,9 @@ static int make_rewire(struct reload *now, struct replica *r, uint32_t port,
 		                     .lanes = o.lanes,
 		                     .splits = o.splits};
 		now->rewires = w;
+		w->outputs = more ? calloc(port + 1, sizeof(*w->outputs)) : NULL;
+		if (more && !w->outputs)
+			return PC_NOMEM;
 	}
 	return rc;
 }
@@ -217,7 +236,8 @@ static int rewire_replica(struct reload *now, struct replica *r, const struct pl
 		                 to->outputs[i].n_queues))
 			rc = make_rewire(now, r, i, to->outputs[i].queues,
 			                 to->outputs[i].n_queues);
-	if (!rc && !same_queues(&r->outputs[n], &to->dead_queue, n_dead))
+	if (!rc && (n < r->room_outputs ? !same_queues(&r->outputs[n], &to->dead_queue, n_dead)
+	                                : n_dead > 0))
 		rc = make_rewire(now, r, n, &to->dead_queue, n_dead);
 	for (uint32_t i = 0; i < r->stage->desc->n_inputs && !rc; i++) {
 		struct move *m = calloc(1, sizeof(*m));
@@ -295,6 +315,20 @@ static int make_recruit(struct engine *e, struct reload *now, uint32_t stage, ui
 	return join_build(r);
 }
 
+/* Where the figures of replicas go whose place others take. It stays, whatever becomes of the reload. */
+static bool make_room_for_left(struct stage *s)
+{
+	struct stage_sums *left;
+
+	if (s->left)
+		return true;
+	left = calloc(1, sizeof(*left));
+	pthread_mutex_lock(&s->engine->shape);
+	s->left = left;
+	pthread_mutex_unlock(&s->engine->shape);
+	return left;
+}
+
 static int make_recruits(struct engine *e, struct reload *now)
 {
 	const struct plan_difference *d = now->request->difference;
@@ -306,6 +340,8 @@ static int make_recruits(struct engine *e, struct reload *now)
 
 		if (!now->touched[i] || !(d->stages[i] & CHANGE_REPLICAS))
 			continue;
+		if (!make_room_for_left(s))
+			return PC_NOMEM;
 		if (to->ordered && to->replicas > 1 && !s->order && !rc) {
 			struct fresh_order *fresh = arena_alloc(&now->arena, sizeof(*fresh));
 
@@ -463,6 +499,7 @@ int reload_make(struct engine *e, struct reload *now, struct pc_error **err)
 	             : PC_NOMEM;
 	rc = rc ? rc : make_sections(e, now);
 	rc = rc ? rc : make_places(e, now);
+	rc = rc ? rc : make_tallies(now);
 	rc = rc ? rc : make_stages(e, now);
 	rc = rc ? rc : make_rewires(e, now);
 	rc = rc ? rc : make_recruits(e, now);

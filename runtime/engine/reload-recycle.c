@@ -111,7 +111,7 @@ void recycle_show(const struct stage_sums *sums, struct pc_stage_row *row)
 
 void recycle_sum_stage(const struct stage *s, struct stage_sums *ret)
 {
-	*ret = s->sums;
+	*ret = s->left ? *s->left : (struct stage_sums){0};
 	for (uint32_t i = 0; i < s->n_replicas; i++)
 		add_replica(ret, s->replicas[i]);
 	for (const struct replica *r = s->retired; r; r = r->retired)
@@ -250,7 +250,7 @@ static void let_retired_go(struct engine *e, struct stage *s)
 		}
 		*at = r->retired;
 		part_from(r);
-		add_replica(&s->sums, r);
+		add_replica(s->left, r);
 		r->retired = e->reload.recycle->dead_replicas;
 		e->reload.recycle->dead_replicas = r;
 	}

@@ -63,6 +63,7 @@ void reload_spares_free(struct reload *now)
 	free(now->stage_rows);
 	free(now->queue_rows);
 	free(now->touched);
+	free(now->tallies);
 }
 
 void reload_undo(struct engine *e, struct reload *now)
@@ -83,6 +84,7 @@ void reload_undo(struct engine *e, struct reload *now)
 		}
 	for (struct rewire *w = now->rewires; w; w = w->next) {
 		free(w->lanes);
+		free(w->outputs);
 		output_splits_free(w->splits);
 	}
 	for (struct fresh_order *o = now->orders; o; o = o->next)

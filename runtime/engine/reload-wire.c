@@ -29,6 +29,8 @@ static bool send_rest(struct rewire *w)
 	struct replica *r = w->replica;
 	struct output *o = &r->outputs[w->port];
 
+	if (w->outputs)
+		return true; /* it is new */
 	r->cache = &r->engine->control_cache;
 	for (uint32_t i = 0; i < o->n_lanes; i++)
 		if (!has_lane_to(w, o->lanes[i].place) && !output_send_rest(r, o, &o->lanes[i]))
@@ -100,9 +102,13 @@ static void carry_keys(struct split *split, const struct lane *was, size_t mark)
 void reload_swap_lanes(struct rewire *w)
 {
 	struct replica *r = w->replica;
-	struct output *o = &r->outputs[w->port];
 	bool dead = w->port == r->stage->desc->n_outputs;
+	struct output *o;
 
+	if (w->outputs)
+		create_more_outputs(r, w->outputs);
+	w->outputs = NULL;
+	o = &r->outputs[w->port];
 	if (o->n > 0)
 		output_share(o);
 	for (uint32_t i = 0; i < w->n_lanes; i++) {
@@ -114,7 +120,7 @@ void reload_swap_lanes(struct rewire *w)
 		if (lane->split)
 			carry_keys(lane->split, was, o->mark);
 	}
-	free(o->lanes);
+	create_lanes_free(r, o->lanes);
 	output_splits_free(o->splits);
 	o->lanes = w->lanes;
 	o->splits = w->splits;

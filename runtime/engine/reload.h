@@ -75,6 +75,13 @@ struct stage_row {
 	const char *plugin, *file; /* its names, which live as long as the graph */
 };
 
+/* Who writes and reads a queue, now and then: see reload-count.c. */
+struct tally {
+	uint32_t refs_now, refs_then, workers_now, workers_then, added, readers;
+	uint32_t outside_now, outside_then; /* see loop.c */
+	bool daemon_only;                   /* then */
+};
+
 /* The outputs that a replica will have. */
 struct rewire {
 	struct rewire *next;
@@ -82,7 +89,8 @@ struct rewire {
 	uint32_t port;
 	uint32_t n_queues;
 	uint32_t n_lanes;
-	struct lane *lanes; /* bare: places and parts */
+	struct lane *lanes;     /* bare: places and parts */
+	struct output *outputs; /* the replica's, when it has no room for that of dead items */
 	struct split *splits;
 };
 
@@ -146,7 +154,8 @@ struct reload {
 	struct fresh_order *orders;
 	struct fresh_list *lists;
 	struct fresh_value *values;
-	struct move *moves; /* spare ones */
+	struct move *moves;    /* spare ones */
+	struct tally *tallies; /* of all places */
 };
 
 static inline bool reload_adds_stage(const struct reload *now, uint32_t index)

@@ -18,16 +18,20 @@ void swap_offer_drop(struct swap_offer *offer)
 	*offer = (struct swap_offer){0};
 }
 
-static int refuse_ended(struct pc_error **err)
+static int refuse(struct swap_request *request, int code, const char *why,
+                  struct swap_report *ret_report, struct pc_error **err)
 {
-	return error_set(err, PC_STOPPED, "the graph has ended");
+	free(request->room);
+	swap_offer_drop(&request->offer);
+	*ret_report = (struct swap_report){0};
+	return error_set(err, code, "%s", why);
 }
 
 int swap_ask(struct engine *e, uint32_t stage, const struct swap_offer *offer,
              const struct swap_wish *wish, struct swap_report *ret_report,
              struct pc_error **err)
 {
-	struct swap_request request = {.wish = *wish};
+	struct swap_request request = {.wish = *wish, .room = calloc(1, sizeof(*request.room))};
 	int rc;
 
 	pthread_mutex_lock(&e->shape);
@@ -35,13 +39,13 @@ int swap_ask(struct engine *e, uint32_t stage, const struct swap_offer *offer,
 	pthread_mutex_unlock(&e->shape);
 	if (offer)
 		request.offer = *offer;
+	if (!request.room)
+		return refuse(&request, PC_NOMEM, "out of memory", ret_report, err);
 	request.until_ns = clock_after_ns(clock_now_ns(), wish->timeout_ns);
 	pthread_mutex_lock(&e->lock);
 	if (e->swap.closed) {
 		pthread_mutex_unlock(&e->lock);
-		swap_offer_drop(&request.offer);
-		*ret_report = (struct swap_report){0};
-		return refuse_ended(err);
+		return refuse(&request, PC_STOPPED, "the graph has ended", ret_report, err);
 	}
 	request.next = e->swap.requests;
 	e->swap.requests = &request;
@@ -51,6 +55,7 @@ int swap_ask(struct engine *e, uint32_t stage, const struct swap_offer *offer,
 		pthread_cond_wait(&e->swap.answered, &e->lock);
 	rc = request.result;
 	pthread_mutex_unlock(&e->lock);
+	free(request.room);
 	*ret_report = request.report;
 	if (err && !*err)
 		*err = request.error;

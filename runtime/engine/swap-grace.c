@@ -27,7 +27,7 @@ static void wait_once(const struct engine *e)
 	bool rcu = false;
 
 	for (const struct build *b = e->swap.retiring; b; b = b->next)
-		rcu = rcu || b->rcu;
+		rcu = rcu || (b->origin && b->origin->rcu);
 	/* It ends the process when it finds no memory: so only where it must be. */
 	rcu = rcu || recycle_has_code(e);
 	if (!LEFT_OUT(FAULT_GRACE))

@@ -81,7 +81,6 @@ int swap_load(struct swap_offer *ret, struct stage *s, const char *file, unsigne
 		return rc;
 	*ret = (struct swap_offer){.desc = plugin->desc,
 	                           .file = file,
-	                           .handle = plugin->handle,
 	                           .image = plugin->image,
 	                           .code = plugin->code,
 	                           .lint = &plugin->lint,

@@ -207,7 +207,7 @@ static void look_for_pointers(struct build *victim, const struct dropped *at)
 		uintptr_t word;
 
 		memcpy(&word, state + i, sizeof(word));
-		if (image_has(victim->image, word)) {
+		if (image_has(victim->origin->image, word)) {
 			/* relaxed: told by `passed` */
 			atomic_store_explicit(&victim->points, i + 1, memory_order_relaxed);
 			return;

@@ -126,6 +126,11 @@ static struct build *beyond(const struct stage *s, struct build *after)
 	return NULL;
 }
 
+static struct image build_image(const struct build *b)
+{
+	return b->origin ? b->origin->image : (struct image){0};
+}
+
 /* Before a cut: the replicas will look whether their states point into these. */
 void swap_choose_victims(struct stage *s, struct cut *cut)
 {
@@ -133,7 +138,7 @@ void swap_choose_victims(struct stage *s, struct cut *cut)
 	unsigned n = 0;
 
 	while (n < SWAP_VICTIMS && (b = beyond(s, b)))
-		if (b->image.begin) {
+		if (build_image(b).begin) {
 			/* relaxed: published with the cut */
 			atomic_store_explicit(&b->points, 0, memory_order_relaxed);
 			cut->victims[n++] = b;
@@ -163,7 +168,7 @@ static bool may_go(struct stage *s, struct build *b)
 {
 	/* relaxed: told by `passed` */
 	size_t points = atomic_load_explicit(&b->points, memory_order_relaxed);
-	bool looked = !b->image.begin;
+	bool looked = !build_image(b).begin;
 
 	for (unsigned i = 0; i < SWAP_VICTIMS && !looked; i++)
 		looked = s->swap.cut->victims[i] == b;
@@ -195,9 +200,9 @@ static bool keep_left(struct engine *e, const struct build *b, const char *name)
 
 	if (!left)
 		return false;
-	left->release = b->release;
-	left->user = b->user;
-	left->image = b->image;
+	left->release = b->origin->release;
+	left->user = b->origin->user;
+	left->image = b->origin->image;
 	snprintf(left->name, sizeof(left->name), "%s", name);
 	left->next = e->swap.left;
 	e->swap.left = left;
@@ -208,7 +213,8 @@ static void let_go(struct build *b, const char *name, bool last)
 {
 	struct stage *s = b->stage;
 	struct buf why = {0};
-	bool done = b->release(b->user, last ? NULL : &why);
+	const struct origin *origin = b->origin;
+	bool done = origin->release(origin->user, last ? NULL : &why);
 
 	if (why.text) {
 		count_stays(s);
@@ -216,7 +222,7 @@ static void let_go(struct build *b, const char *name, bool last)
 		           why.text);
 	}
 	if (!done && !keep_left(s->engine, b, name))
-		b->release(b->user, NULL);
+		origin->release(origin->user, NULL);
 	buf_fini(&why);
 }
 
@@ -225,9 +231,9 @@ void swap_release(struct build *b, bool last)
 	char name[64];
 
 	snprintf(name, sizeof(name), "v%u of %s", b->number, b->stage->plan->name);
-	if (b->release)
+	if (b->origin && b->origin->release)
 		let_go(b, name, last);
-	gone(b->stage->engine, b->image, name);
+	gone(b->stage->engine, build_image(b), name);
 	free(b->file);
 	free(b->own_params);
 	free(b->in_ports);

@@ -15,6 +15,33 @@
 #include <stdlib.h>
 #include <string.h>
 
+static void free_room(struct swap_set_member *members, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		free(members[i].room);
+		members[i].room = NULL;
+	}
+}
+
+static bool make_room(struct swap_set_member *members, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		members[i].room = calloc(1, sizeof(*members[i].room));
+		if (!members[i].room)
+			return false;
+	}
+	return true;
+}
+
+static int refuse(struct swap_set_member *members, uint32_t n, int code, const char *why,
+                  struct pc_error **err)
+{
+	free_room(members, n);
+	for (uint32_t i = 0; i < n; i++)
+		swap_offer_drop(&members[i].offer);
+	return error_set(err, code, "%s", why);
+}
+
 int swap_set_ask(struct engine *e, struct swap_set_member *members, uint32_t n, bool dry_run,
                  int64_t timeout_ns, struct pc_error **err)
 {
@@ -25,12 +52,12 @@ int swap_set_ask(struct engine *e, struct swap_set_member *members, uint32_t n, 
 		.until_ns = clock_after_ns(clock_now_ns(), timeout_ns),
 	};
 
+	if (!make_room(members, n))
+		return refuse(members, n, PC_NOMEM, "out of memory", err);
 	pthread_mutex_lock(&e->lock);
 	if (e->swap.closed) {
 		pthread_mutex_unlock(&e->lock);
-		for (uint32_t i = 0; i < n; i++)
-			swap_offer_drop(&members[i].offer);
-		return error_set(err, PC_STOPPED, "the graph has ended");
+		return refuse(members, n, PC_STOPPED, "the graph has ended", err);
 	}
 	request.next = e->swap.set.asked;
 	e->swap.set.asked = &request;
@@ -39,6 +66,7 @@ int swap_set_ask(struct engine *e, struct swap_set_member *members, uint32_t n, 
 	while (!request.answered)
 		pthread_cond_wait(&e->swap.answered, &e->lock);
 	pthread_mutex_unlock(&e->lock);
+	free_room(members, n);
 	if (err && !*err)
 		*err = request.error;
 	else

@@ -243,8 +243,12 @@ static void late(struct engine *e)
 
 static void start(struct swap_set_member *m)
 {
-	struct swap_report *report = &m->stage->swap.report;
+	struct swap_report *report = m->stage->swap.report;
 
+	if (!report) {
+		report = m->stage->swap.report = m->room;
+		m->room = NULL;
+	}
 	free(report->words);
 	*report = m->report;
 	report->words = m->report.words ? strdup(m->report.words) : NULL;
@@ -347,7 +351,7 @@ static bool have_passed(struct engine *e)
 		if (m->to && m->stage->swap.in_flight && !late)
 			return false;
 	for (struct swap_set_member *m = set->request->members; m < members_end(set); m++) {
-		const struct swap_report *report = &m->stage->swap.report;
+		const struct swap_report *report = m->stage->swap.report;
 
 		if (!m->to)
 			continue;

@@ -37,6 +37,7 @@ struct swap_set_member {
 	struct swap_offer offer; /* the member's until a build is made of it */
 	unsigned how;            /* enum swap_how */
 	struct swap_report report;
+	struct swap_report *room; /* for the stage, if it has none */
 	/* [control] */
 	struct build *to; /* NULL: it runs already */
 	struct cut *cut;

@@ -68,7 +68,7 @@ static bool told(const struct stage *s, int what, const struct pc_swap_report *r
 
 static void say_live(const struct stage *s, const struct cut *cut)
 {
-	const struct swap_report *r = &s->swap.report;
+	const struct swap_report *r = s->swap.report;
 	const struct pc_swap_report report = {.from = r->from,
 	                                      .to = r->to,
 	                                      .item = r->position,
@@ -174,22 +174,27 @@ static void answer(struct stage *s, struct swap_request **request, int result,
                    struct pc_error *error)
 {
 	struct swap_request *r = *request;
-	struct swap_report report = s->swap.report;
+	struct swap_report report;
 
 	*request = NULL;
 	if (!r) {
 		pc_error_free(error);
 		return;
 	}
+	report = *s->swap.report;
 	if (report.words)
 		report.words = strdup(report.words);
 	swap_answer(s->engine, r, result, error, &report);
 }
 
-static void forget_report(struct stage *s)
+static void begin_report(struct stage *s, struct swap_request *r)
 {
-	free(s->swap.report.words);
-	s->swap.report = (struct swap_report){0};
+	if (!s->swap.report) {
+		s->swap.report = r->room;
+		r->room = NULL;
+	}
+	free(s->swap.report->words);
+	*s->swap.report = (struct swap_report){0};
 }
 
 static void answer_pending(struct stage *s, int result, const char *text)
@@ -211,7 +216,7 @@ static void answer_timeout(struct stage *s)
 
 	error_set(&error, PC_TIMEOUT,
 	          "not all replicas have come back from v%u; the swap to v%u goes on",
-	          s->swap.report.from, s->swap.report.to);
+	          s->swap.report->from, s->swap.report->to);
 	answer(s, &s->swap.answering, PC_TIMEOUT, error);
 }
 
@@ -301,7 +306,7 @@ static void complete(struct stage *s)
 	if (cut->is_back)
 		say_reversed(s, &error);
 	swap_complete(s);
-	measure(cut, &s->swap.report);
+	measure(cut, s->swap.report);
 	if (cut->is_back)
 		answer(s, &s->swap.answering, PC_ERROR, error);
 	if (cut->is_back)
@@ -336,10 +341,10 @@ static void begin(struct stage *s)
 	/* Whoever waits to hear of a failure on the last build: there was none so far. */
 	answer(s, &s->swap.answering, PC_OK, NULL);
 	s->swap.pending = NULL;
-	forget_report(s);
-	rc = swap_begin(s, &r->offer, how, &s->swap.report, &error);
+	begin_report(s, r);
+	rc = swap_begin(s, &r->offer, how, s->swap.report, &error);
 	s->swap.answering = r;
-	if (rc == PC_OK && !(how & SWAP_DRY_RUN) && !s->swap.report.unchanged)
+	if (rc == PC_OK && !(how & SWAP_DRY_RUN) && !s->swap.report->unchanged)
 		return;
 	if (rc) {
 		rc = rc == PC_NOMEM ? PC_NOMEM : PC_WRONG;
@@ -348,7 +353,7 @@ static void begin(struct stage *s)
 			          s->swap.current->number);
 		else
 			error_add(&error, "stage '%s': v%u is refused, v%u keeps running",
-			          s->plan->name, s->swap.report.to, s->swap.current->number);
+			          s->plan->name, s->swap.report->to, s->swap.current->number);
 		if (!(how & SWAP_DRY_RUN))
 			say_refused(s, error);
 	}

@@ -236,7 +236,11 @@ static void say_unchanged(struct stage *s, const struct swap_offer *offer, unsig
 static int make_build(struct stage *s, struct swap_offer *offer, unsigned how,
                       struct build **ret, struct pc_error **err)
 {
-	struct build *b = calloc(1, sizeof(*b));
+	struct {
+		struct build build;
+		struct origin origin;
+	} *made = calloc(1, sizeof(*made));
+	struct build *b = made ? &made->build : NULL;
 	int rc;
 
 	*ret = b;
@@ -245,14 +249,11 @@ static int make_build(struct stage *s, struct swap_offer *offer, unsigned how,
 	b->desc = offer->desc;
 	b->stage = s;
 	b->number = next_number(s, how);
-	b->handle = offer->handle;
-	b->image = offer->image;
 	b->code = offer->code;
 	b->lint = offer->lint;
 	b->plugin = offer->plugin;
-	b->rcu = offer->rcu;
-	b->release = offer->release;
-	b->user = offer->user;
+	made->origin = (struct origin){offer->image, offer->release, offer->user, offer->rcu};
+	b->origin = &made->origin;
 	*offer = (struct swap_offer){.file = offer->file};
 	if (offer->file) {
 		b->file = strdup(offer->file);
@@ -445,7 +446,9 @@ void swap_undo_stage(struct stage *s, bool last)
 	swap_failures_free(s);
 	for (struct replica *r = s->retired; r; r = r->retired)
 		free(r->swap.shadow);
-	free(s->swap.report.words);
+	if (s->swap.report)
+		free(s->swap.report->words);
+	free(s->swap.report);
 	while (b) {
 		/* relaxed: as above */
 		struct build *older = atomic_load_explicit(&b->older, memory_order_relaxed);
@@ -468,7 +471,7 @@ static void wait_for_callbacks(const struct engine *e)
 			atomic_load_explicit(&e->stages[i]->swap.builds, memory_order_relaxed);
 
 		while (b) {
-			rcu = rcu || b->rcu;
+			rcu = rcu || (b->origin && b->origin->rcu);
 			/* relaxed: as above */
 			b = atomic_load_explicit(&b->older, memory_order_relaxed);
 		}

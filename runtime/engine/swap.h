@@ -95,7 +95,6 @@ struct stage;
 struct swap_offer {
 	const struct pc_stage_desc *desc; /* a normalised one (loader.h); lives until release */
 	const char *file;                 /* what messages name; copied */
-	void *handle;                     /* of dlopen(); NULL: no image of its own */
 	struct image image;
 	uint64_t code;                  /* which code it is; 0: nobody knows */
 	const struct loader_lint *lint; /* what its file tells; lives until release; or NULL */
@@ -110,34 +109,38 @@ struct swap_offer {
 
 /* ---------------------------------------------------------------------------- builds --- */
 
+/* What a build brings along that comes to a running graph. */
+struct origin {
+	struct image image;
+	bool (*release)(void *user, struct buf *why);
+	void *user;
+	bool rcu;
+};
+
 struct build {
-	_Atomic(struct build *) older; /* [control] writes; others read inside RCU sections */
 	const struct pc_stage_desc *desc;
+	_Atomic(struct build *) older; /* [control] writes; others read inside RCU sections */
 	struct stage *stage;
 	uint32_t number;
+	_Atomic bool bad; /* [replica] an item failed on probation: never again */
+	bool held;        /* [control] could not be unloaded, and that has been said */
+	bool listed;      /* [control] stands in its stage's list */
+	bool neighbours;  /* [control] refused: a port's type fits those of others no more */
+	/* When a port has another index than in the graph; NULL: all are the same. */
+	uint32_t *in_ports;  /* index in the graph -> index in this build */
+	uint32_t *out_ports; /* index in this build -> index in the graph, or PLAN_NONE */
 	char *file;
 	const void *
 		params; /* state_size bytes: zero, and the parameters, in this build's layout */
-	void *own_params; /* the same, when it is ours to free */
-	/* When a port has another index than in the graph; NULL: all are the same. */
-	uint32_t *in_ports;     /* index in the graph -> index in this build */
-	uint32_t *out_ports;    /* index in this build -> index in the graph, or PLAN_NONE */
-	_Atomic bool bad;       /* [replica] an item failed on probation: never again */
+	void *own_params;       /* the same, when it is ours to free */
 	_Atomic uint64_t items; /* [any] handled by replicas that have left it */
 	_Atomic size_t
-		points;  /* [replica] 1 + offset in a state of a word into its image; 0: none */
-	bool held;       /* [control] could not be unloaded, and that has been said */
-	bool listed;     /* [control] stands in its stage's list */
-	bool neighbours; /* [control] refused: a port's type fits those of others no more */
-	struct image image;
-	uint64_t code;                  /* which code it is; 0: nobody knows */
+		points; /* [replica] 1 + offset in a state of a word into its image; 0: none */
+	uint64_t code;  /* which code it is; 0: nobody knows */
 	const struct loader_lint *lint; /* or NULL */
 	struct loader_plugin *plugin;   /* or NULL */
-	void *handle;
-	bool rcu;
-	bool (*release)(void *user, struct buf *why);
-	void *user;
-	struct build *next; /* [control] of those that are being retired */
+	const struct origin *origin;    /* NULL: it was there from the start */
+	struct build *next;             /* [control] of those that are being retired */
 };
 
 /* One build's code with one replica's state. */
@@ -258,19 +261,19 @@ struct cut {
 
 /* In struct replica. */
 struct swap_replica {
-	uint64_t generation;   /* [replica] of the cut it has passed last */
-	const struct cut *cut; /* [replica] that cut; NULL: none yet */
+	const struct cut *cut; /* [replica] the one it has passed last; NULL: none yet */
+	struct record *record; /* [replica] it notes what it does: swap-record.c */
+	bool untold;         /* [replica] it has passed, and the control thread is to be told */
+	bool snapped;        /* [replica] the snapshot is of the state before this item */
+	uint64_t generation; /* [replica] of `cut` */
 	struct passage *passage;
 	struct dropped aside; /* [replica] the state as it was before the story began */
 	uint64_t since;       /* [replica] items handled when it came to its build */
-	bool untold;  /* [replica] it has passed, and the control thread is to be told */
-	bool snapped; /* [replica] the snapshot is of the state before this item */
 	_Atomic(struct instance *) instance; /* [replica] writes, [control] reads */
 	struct instance first;
 	struct replica
 		*shadow; /* [control] the handle for open() and close() of other states */
 	int64_t sleep_until_ns, sleep_ns; /* [replica] a pc_sleep() that a swap cut short */
-	struct record *record;            /* [replica] it notes what it does: swap-record.c */
 };
 
 /* What was decided about a swap, and how it went. */
@@ -300,6 +303,7 @@ struct swap_stage {
 	_Atomic(struct cut *)
 		target; /* [any] what replicas shall pass; NULL: nothing yet, or see launch() */
 	_Atomic uint32_t watch;         /* [any] enum watch of swap-record.c; 0: nobody asks */
+	_Atomic uint32_t numbers;       /* [any] builds so far */
 	struct record *record;          /* whose it is says `watch` */
 	_Atomic(struct build *) builds; /* [any] inside RCU sections; the newest first */
 	struct build first;
@@ -311,15 +315,14 @@ struct swap_stage {
 	bool in_set;  /* and that is decided by swap-set.c */
 	bool settled; /* all replicas trust the current build, and have nothing aside */
 	bool active;  /* in the engine's list */
-	_Atomic uint32_t numbers;               /* [any] builds so far */
 	_Atomic uint32_t shown, cuts, reversed; /* [any] build in force; how often each */
 	_Atomic uint32_t stays; /* [any] builds that could not be unloaded when they should */
+	uint32_t n_failures;    /* [any] ever; under the engine's lock, too */
 	struct swap_failure
-		*failures;   /* [any] SWAP_FAILURES, or NULL; under the engine's lock */
-	uint32_t n_failures; /* [any] ever; under the lock, too */
+		*failures; /* [any] SWAP_FAILURES, or NULL; under the engine's lock */
 	struct swap_request *pending;   /* waits for its turn */
 	struct swap_request *answering; /* has led to `cut` */
-	struct swap_report report;      /* of it */
+	struct swap_report *report;     /* of it; the first request brings the memory */
 	struct stage *next_active;
 };
 
@@ -403,6 +406,7 @@ struct swap_request {
 		offer; /* the request's until a build is made of it; may have no desc */
 	struct swap_wish wish;
 	int64_t until_ns;
+	struct swap_report *room; /* for the stage, if it has none */
 	/* under the engine's lock */
 	bool answered;
 	int result;

@@ -53,7 +53,8 @@ int main(void)
 	struct pc_queue_options options = {.size = sizeof(options), .capacity = 1};
 	struct stage stage = {.desc = &desc};
 	struct output output = {.n_lanes = 1};
-	struct replica r = {.stage = &stage, .engine = &engine, .outputs = &output, .n_outputs = 1};
+	struct replica r = {
+		.stage = &stage, .engine = &engine, .outputs = &output, .n_outputs = 1};
 	uint32_t woken = 0;
 	pthread_t taker;
 

@@ -385,7 +385,7 @@ static struct image image_of_v2(struct pc_graph *graph)
 	for (struct build *b = atomic_load_explicit(&s->swap.builds, memory_order_acquire); b;
 	     b = atomic_load_explicit(&b->older, memory_order_acquire))
 		if (b->number == 2)
-			image = b->image;
+			image = b->origin->image;
 	queue_rcu_unlock();
 	return image;
 }
