@@ -50,8 +50,14 @@ static struct split *create_split(const struct place *p)
 	return split;
 }
 
-/* A graph may have very many replicas, and most of them one output to one queue: so a lane for that
- * lies between the inputs and the outputs, all in one block. */
+/* A graph may have very many replicas, most of them with one output to one queue. So behind each lie
+ * its inputs, a lane for the first output, and the outputs: one piece, which who knows where the
+ * replica is may ask for before it is needed. */
+static struct input *inputs_within(struct replica *r)
+{
+	return (struct input *)(void *)(r + 1);
+}
+
 static struct lane *lane_within(const struct replica *r)
 {
 	return (struct lane *)(void *)(r->inputs + r->stage->desc->n_inputs);
@@ -63,18 +69,17 @@ static struct output *outputs_within(const struct replica *r)
 	                                 (r->stage->desc->n_outputs > 0 ? 1 : 0));
 }
 
-static bool create_ports(struct replica *r)
+/* The plan's stage may be of another build by now; what ports there are tells the stage. */
+static uint32_t n_outputs_of(const struct stage *s, const struct plan_stage *plan)
 {
-	const struct pc_stage_desc *desc = r->stage->desc;
+	return s->desc->n_outputs + (plan->on_error == PLAN_DEAD ? 1 : 0);
+}
 
-	r->inputs = calloc(1, desc->n_inputs * sizeof(struct input) +
-	                              (desc->n_outputs > 0 ? sizeof(struct lane) : 0) +
-	                              r->n_outputs * sizeof(struct output) + 1);
-	if (!r->inputs)
-		return false;
-	r->outputs = outputs_within(r);
-	r->room_outputs = r->n_outputs;
-	return true;
+size_t create_replica_bytes(const struct stage *s, const struct plan_stage *plan)
+{
+	return sizeof(struct replica) + s->desc->n_inputs * sizeof(struct input) +
+	       (s->desc->n_outputs > 0 ? sizeof(struct lane) : 0) +
+	       n_outputs_of(s, plan) * sizeof(struct output);
 }
 
 static void free_outputs(struct replica *r)
@@ -148,8 +153,6 @@ void create_points(struct replica *r)
 int create_replica(struct stage *s, const struct plan_stage *plan, struct replica *r,
                    uint32_t index)
 {
-	bool dead = plan->on_error == PLAN_DEAD;
-
 	r->pub = (struct pc_stage){.host = &host_table,
 	                           .name = plan->name,
 	                           .replica = index,
@@ -165,9 +168,11 @@ int create_replica(struct stage *s, const struct plan_stage *plan, struct replic
 	r->wake.kind = MESSAGE_WAKE;
 	r->parked.kind = MESSAGE_PARKED;
 	r->n_ports = s->desc->n_outputs;
-	r->n_outputs = s->desc->n_outputs + (dead ? 1 : 0);
+	r->n_outputs = r->room_outputs = n_outputs_of(s, plan);
+	r->inputs = inputs_within(r);
+	r->outputs = outputs_within(r);
 	r->state = array(1, s->desc->state_size);
-	if (!create_ports(r) || !r->state)
+	if (!r->state)
 		return PC_NOMEM;
 	if (s->desc->state_size > 0)
 		memcpy(r->state, s->swap.first.params, s->desc->state_size);
@@ -184,7 +189,7 @@ int create_replica(struct stage *s, const struct plan_stage *plan, struct replic
 		if (create_lanes(r, &r->outputs[i], plan->outputs[i].queues,
 		                 plan->outputs[i].n_queues))
 			return PC_NOMEM;
-	if (dead)
+	if (r->n_outputs > s->desc->n_outputs)
 		return create_lanes(r, &r->outputs[s->desc->n_outputs], &plan->dead_queue, 1);
 	return PC_OK;
 }
@@ -193,11 +198,14 @@ int create_stage(struct engine *e, struct stage *s, const struct plan_stage *pla
                  uint32_t index)
 {
 	struct section **sections = e->making ? e->making->sections : e->sections;
-	struct replica *replicas = objects(e, plan->replicas, sizeof(*replicas));
+	size_t size;
+	char *replicas;
 
-	s->loose = e->making ? replicas : NULL;
 	s->plan = plan;
 	s->desc = plan->desc;
+	size = create_replica_bytes(s, plan);
+	replicas = objects(e, plan->replicas, size);
+	s->loose = e->making ? replicas : NULL;
 	s->engine = e;
 	s->index = index;
 	s->live = plan->replicas;
@@ -210,8 +218,10 @@ int create_stage(struct engine *e, struct stage *s, const struct plan_stage *pla
 	if (!replicas || !s->replicas || (plan->ordered && plan->replicas > 1 && !s->order))
 		return PC_NOMEM;
 	for (uint32_t k = 0; k < plan->replicas; k++) {
-		s->replicas[s->n_replicas++] = &replicas[k];
-		if (create_replica(s, plan, &replicas[k], k))
+		struct replica *r = (struct replica *)(void *)(replicas + k * size);
+
+		s->replicas[s->n_replicas++] = r;
+		if (create_replica(s, plan, r, k))
 			return PC_NOMEM;
 	}
 	return PC_OK;
@@ -234,9 +244,8 @@ void create_undo_replica(struct replica *r)
 			r->inputs[i].moves = m->next;
 			free(m);
 		}
-	if (r->inputs)
+	if (r->outputs)
 		free_outputs(r);
-	free(r->inputs);
 	free(r->state);
 	free(r->fail_text);
 	/* 0: it was not even begun */

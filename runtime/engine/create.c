@@ -69,14 +69,14 @@ static void count_reader(struct replica *r)
 
 static int create_stages(struct engine *e)
 {
-	struct stage *stages = arena_alloc(&e->arena, e->plan->n_stages * sizeof(*stages));
-
 	e->stages = array(e->plan->n_stages, sizeof(struct stage *));
-	if (!e->stages || !stages)
+	if (!e->stages)
 		return PC_NOMEM;
 	for (uint32_t i = 0; i < e->plan->n_stages; i++) {
-		e->stages[i] = &stages[i];
-		if (create_stage(e, &stages[i], &e->plan->stages[i], i))
+		struct stage *s = arena_alloc(&e->arena, sizeof(*s));
+
+		e->stages[i] = s;
+		if (!s || create_stage(e, s, &e->plan->stages[i], i))
 			return PC_NOMEM;
 	}
 	e->live = e->plan->n_stages;

@@ -198,8 +198,7 @@ struct replica {
 	_Atomic uint32_t kick;    /* enum kick: runtime waits return */
 	enum phase phase;         /* [replica] */
 	uint32_t probation; /* [replica] items until it trusts `build`: see swap-probation.c */
-	/* One block has the inputs, a lane for the first output, and the outputs; see create-stage.c. */
-	struct input *inputs;
+	struct input *inputs; /* behind the replica: see create-stage.c */
 	struct output *outputs;
 	uint32_t n_outputs;   /* the stage's ports and, with dead=, one more */
 	uint32_t next_input;  /* [replica] round robin */
@@ -297,7 +296,7 @@ struct stage {
 		*after; /* [control] it is begun when that one has ended; NULL: at its time */
 	struct stage_row *rows; /* [control] its own copies of its row, the newest first; none:
 	                         * that of the graph's first plan */
-	struct replica *loose;  /* made by a reload: malloc'd, as these are */
+	void *loose;            /* the replicas, when a reload has made them: malloc'd */
 	struct stage_sums
 		*left; /* under `shape`: of replicas that are not there any more, or NULL */
 	struct stage *buried; /* [control] see reload-recycle.c */
@@ -455,6 +454,8 @@ int engine_start(struct engine *e, struct pc_error **err);
 /* For stages of a reload, too; [control]. The places that the row names are there. */
 int create_stage(struct engine *e, struct stage *s, const struct plan_stage *plan,
                  uint32_t index);
+size_t create_replica_bytes(const struct stage *s,
+                            const struct plan_stage *plan); /* with what lies behind it */
 int create_replica(struct stage *s, const struct plan_stage *plan, struct replica *r,
                    uint32_t index);
 int create_lanes(struct replica *r, struct output *o, const uint32_t *queues, uint32_t n);

@@ -297,7 +297,8 @@ static int make_recruit(struct engine *e, struct reload *now, uint32_t stage, ui
 {
 	struct stage *s = e->stages[stage];
 	struct recruit *recruit = arena_alloc(&now->arena, sizeof(*recruit));
-	struct replica *r = recruit ? calloc(1, sizeof(*r)) : NULL;
+	const struct plan_stage *plan = &now->stage_rows[stage]->plan;
+	struct replica *r = recruit ? calloc(1, create_replica_bytes(s, plan)) : NULL;
 	int rc;
 
 	if (!r)
@@ -308,7 +309,7 @@ static int make_recruit(struct engine *e, struct reload *now, uint32_t stage, ui
 	recruit->index = index;
 	recruit->next = now->recruits;
 	now->recruits = recruit;
-	rc = create_replica(s, &now->stage_rows[stage]->plan, r, index);
+	rc = create_replica(s, plan, r, index);
 	if (rc)
 		return rc;
 	create_points(r);
