@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BLOCK_MIN = 4096, BLOCK_MAX = 64 * 1024, LARGE = 4 }; /* bytes; 1/LARGE of a block */
+enum { BLOCK_MIN = 4096, BLOCK_MAX = 256 * 1024, LARGE = 4 }; /* bytes; 1/LARGE of a block */
 
 struct arena_block {
 	struct arena_block *next; /* older */

@@ -112,6 +112,13 @@ static struct writers *create_counts(struct engine *e)
 	return counts;
 }
 
+/* A hint: see activate.c. */
+static void set_ahead(struct place *p)
+{
+	if (p->reading && !p->reading->next_reading)
+		p->ahead = p->reading->waiting.replica;
+}
+
 static int create_queues(struct engine *e)
 {
 	struct writers *counts = create_counts(e);
@@ -128,6 +135,8 @@ static int create_queues(struct engine *e)
 	for (uint32_t i = 0; i < e->plan->n_stages && !rc; i++)
 		for (uint32_t k = 0; k < e->plan->stages[i].replicas; k++)
 			create_points(e->stages[i]->replicas[k]);
+	for (uint32_t i = 0; i < e->plan->n_queues && !rc; i++)
+		set_ahead(e->places[i]);
 	free(counts);
 	return rc;
 }

@@ -70,14 +70,18 @@ struct place {
 	struct loop *loop;           /* [start] a stage of this cycle reads it; or NULL */
 	struct place
 		*next_part; /* [start] the queue of the next replica of a by= stage, or NULL */
-	const char *by;     /* [start] of that stage */
-	uint32_t index;     /* [start] of its queue in the plan */
+	/* [start] The replica that reads it, when there is one only. Later perhaps another: it is asked
+	 * for, and never looked at. */
+	const void *ahead;
+	const char *by;           /* [start] of that stage */
+	uint32_t index;           /* [start] of its queue in the plan */
 	_Atomic uint32_t writers; /* [any] live lanes of non-daemon writers */
 	_Atomic uint32_t readers; /* [any] live reading replicas */
 	bool tracked;             /* [start] somebody waits until it is drained */
 	bool daemon_only;         /* all its writers are daemons; changes as `plan` does */
-	bool loose;               /* made by a reload: malloc'd, all parts in one */
-	bool marked;              /* [control] see reload-recycle.c, as `buried` */
+	_Atomic bool drained;     /* [control] writes; flag_is() */
+	bool loose : 1;           /* made by a reload: malloc'd, all parts in one */
+	bool marked : 1;          /* [control] see reload-recycle.c, as `buried` */
 	struct place *buried;
 	struct plan_queue *row; /* [control] of the first part: when that is ours to free */
 	const char *type; /* under `shape`: what flows since a set was swapped; or NULL: the
@@ -92,9 +96,8 @@ struct place {
 		struct writers *writers; /* [start] see create.c */
 		struct tally *tally;     /* [control] of the reload that is under way */
 	} counts;
-	_Atomic bool drained; /* [control] writes; flag_is() */
-	uint64_t left;        /* [control] found in it after the end */
-	uint64_t flipped;     /* [control] by which cut last: see swap.c */
+	uint64_t left;    /* [control] found in it after the end */
+	uint64_t flipped; /* [control] by which cut last: see swap.c */
 	struct message message;
 };
 

@@ -99,12 +99,21 @@ static bool has_finding(const struct loader_lint *lint, const char *name)
 	return false;
 }
 
+static const struct loader_lint *lint_of(const struct build *b)
+{
+	if (b->origin)
+		return b->origin->lint;
+	return b->plugin ? &b->plugin->lint : NULL;
+}
+
 void swap_findings(const struct build *from, const struct build *to, struct buf *words)
 {
-	for (size_t i = 0; to->lint && i < to->lint->n; i++) {
-		const struct loader_finding *f = &to->lint->findings[i];
+	const struct loader_lint *was = lint_of(from), *is = lint_of(to);
 
-		if (f->weight == LOADER_STAYS || !has_finding(from->lint, f->name))
+	for (size_t i = 0; is && i < is->n; i++) {
+		const struct loader_finding *f = &is->findings[i];
+
+		if (f->weight == LOADER_STAYS || !has_finding(was, f->name))
 			buf_addf(words, " | %s: %s (%s)", f->name, f->text, f->fix);
 	}
 }

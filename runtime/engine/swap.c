@@ -32,7 +32,6 @@ void swap_create_stage(struct stage *s)
 	sw->first.params = s->plan->params;
 	if (s->plan->plugin) {
 		sw->first.code = s->plan->plugin->code;
-		sw->first.lint = &s->plan->plugin->lint;
 		sw->first.plugin = s->plan->plugin;
 	}
 	sw->first.listed = true;
@@ -250,9 +249,9 @@ static int make_build(struct stage *s, struct swap_offer *offer, unsigned how,
 	b->stage = s;
 	b->number = next_number(s, how);
 	b->code = offer->code;
-	b->lint = offer->lint;
 	b->plugin = offer->plugin;
-	made->origin = (struct origin){offer->image, offer->release, offer->user, offer->rcu};
+	made->origin = (struct origin){offer->image, offer->release, offer->user, offer->lint,
+	                               offer->rcu};
 	b->origin = &made->origin;
 	*offer = (struct swap_offer){.file = offer->file};
 	if (offer->file) {

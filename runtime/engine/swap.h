@@ -114,6 +114,7 @@ struct origin {
 	struct image image;
 	bool (*release)(void *user, struct buf *why);
 	void *user;
+	const struct loader_lint *lint; /* or NULL */
 	bool rcu;
 };
 
@@ -137,10 +138,9 @@ struct build {
 	_Atomic size_t
 		points; /* [replica] 1 + offset in a state of a word into its image; 0: none */
 	uint64_t code;  /* which code it is; 0: nobody knows */
-	const struct loader_lint *lint; /* or NULL */
-	struct loader_plugin *plugin;   /* or NULL */
-	const struct origin *origin;    /* NULL: it was there from the start */
-	struct build *next;             /* [control] of those that are being retired */
+	struct loader_plugin *plugin; /* or NULL */
+	const struct origin *origin;  /* NULL: it was there from the start */
+	struct build *next;           /* [control] of those that are being retired */
 };
 
 /* One build's code with one replica's state. */

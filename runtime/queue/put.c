@@ -8,6 +8,7 @@
 
 #define SINGLES_AFTER  2 /* poisonings of one call, after which it puts one by one */
 #define SLOTS_PER_LINE (QUEUE_LINE / sizeof(queue_slot))
+#define EXPECTED_LINES 4
 #define PREFETCH_SLOTS 64 /* more lines at once than a core can ask for help nobody */
 
 struct cursor {
@@ -237,6 +238,20 @@ int put_some(struct pc_queue *queue, void *const *items, size_t n, size_t *ret_p
 	if (*ret_put)
 		QUEUE_STEP(STEP_PUT_DONE);
 	return rc;
+}
+
+void queue_expect_put(const struct pc_queue *queue)
+{
+	struct pc_queue *q = (struct pc_queue *)(uintptr_t)queue;
+	/* relaxed, both: guesses, and only asked for */
+	queue_slot *slot = atomic_load_explicit(&q->tail_slot, memory_order_relaxed);
+	/* relaxed: as above */
+	struct segment *segment = atomic_load_explicit(&q->tail_segment, memory_order_relaxed);
+
+	__builtin_prefetch(segment);
+	for (unsigned i = 0; i < EXPECTED_LINES; i++)
+		prefetch_to_write(slot + i * SLOTS_PER_LINE);
+	prefetch_to_write(&q->side[SIDE_TAKE]);
 }
 
 /* The common case, straight on: the hint is right, there is room, nobody is faster. */

@@ -70,6 +70,8 @@ bool queue_has_item(const struct pc_queue *queue);
 /* It has room, but who waits for it sleeps until a grace period is over. It will be woken: who sees
  * this no more, between two equal answers of queue_wakes_over(), knows that it has been. */
 bool queue_waits_for_memory(const struct pc_queue *queue);
+/* A put of many will come soon: what it will write is asked for. */
+void queue_expect_put(const struct pc_queue *queue);
 /* Puts can never succeed again (no readers) / takes can never yield again (closed and empty). */
 bool queue_put_closed(const struct pc_queue *queue);
 bool queue_take_closed(const struct pc_queue *queue);
