@@ -69,7 +69,7 @@ same_text 'help fits into 80 columns' long ''
 
 # ------------------------------------------------------------------------ the progress line
 on 80 "$PCRUN" noisy.txt <<'END'
-until noise 120\n(.*\n)*.* s \| gen .*/s \| null .*/s
+until a line of the log\n(.*\n)*.* s \| gen .*/s \| null .*/s
 show shown
 until noise 240
 send \x03
