@@ -310,6 +310,10 @@ static const char *stage_state(const struct stage *s)
 		return s->plan->gone ? "removed" : "ended";
 	if (s->plan->gone)
 		return "leaving";
+	/* relaxed: likewise */
+	if (atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&s->replicas[0]->sched,
+	                         memory_order_relaxed) == TASK_QUEUED)
+		return "ready";
 	switch ((enum doing)doing) {
 	case DOING_HELD:
 		return "held";
@@ -327,6 +331,7 @@ static const char *stage_state(const struct stage *s)
 	case DOING_ENDED:
 		return "ended";
 	case DOING_READY:
+		return "ready";
 	case DOING_CALLBACK:
 		break;
 	}

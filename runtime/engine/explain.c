@@ -61,6 +61,15 @@ static void held(const struct replica *r, struct buf *out)
 	}
 }
 
+/* In a run queue: for a moment, or for as long as others do not come back from their code. */
+static void ready(const struct replica *r, struct buf *out)
+{
+	buf_adds(out, "is ready to run");
+	if (!r->has_thread)
+		buf_addf(out, ", as soon as %s is free",
+		         r->engine->pool.n_workers == 1 ? "the only worker" : "a worker");
+}
+
 static void replica(const struct replica *r, struct buf *out)
 {
 	/* relaxed: a snapshot */
@@ -71,12 +80,16 @@ static void replica(const struct replica *r, struct buf *out)
 	if (r->pub.replicas > 1)
 		buf_addf(out, "[%u]", r->pub.replica);
 	buf_adds(out, " ");
+	/* It still says what it waited for when it was woken. relaxed: a snapshot */
+	if (atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&r->sched,
+	                         memory_order_relaxed) == TASK_QUEUED)
+		doing = DOING_READY;
 	switch (doing) {
 	case DOING_HELD:
 		held(r, out);
 		break;
 	case DOING_READY:
-		buf_adds(out, "is ready to run");
+		ready(r, out);
 		break;
 	case DOING_CALLBACK:
 		buf_adds(out, "is in its own code");

@@ -416,13 +416,41 @@ for pair in INT:130 TERM:143; do
 done
 start -q -e 'gen(rate=50) -> print'
 kill -QUIT "$pid"
-until_line err 'gen waits'
-has 'SIGQUIT explains' err '^ *gen waits'
+until_line err ' gen '
+has 'SIGQUIT explains' err '^ *gen (waits|is ready)'
 kill -HUP "$pid"
 kill -INT "$pid"
 wait "$pid"
 is 'SIGQUIT and SIGHUP do not end it' $? 130
 has_not '-q: nothing of what is normal' err 'finishing'
+# Who has been woken, and finds no worker, waits for that and nothing else.
+cat >spin.c <<'END'
+#include <pcrun/stage.h>
+#include <stdio.h>
+static int produce(struct pc_stage *st, void *state)
+{
+	(void)state;
+	fclose(fopen("spins", "w"));
+	while (!pc_stopping(st))
+		continue;
+	return PC_END;
+}
+static const struct pc_port out[] = {{"out", "*", 0, "nothing"}};
+PC_STAGE(.name = "spin", .doc = "never come back", PC_OUTPUTS(out), .produce = produce);
+END
+"$PCRUN" -q -j 1 -e 'stage spin = ./spin.c daemon; spin; gen(rate=50) -> null' 2>err &
+pid=$!
+n=0
+until grep -q 'gen is' err || [ $n -gt 100 ]; do
+	sleep 0.1
+	[ ! -e spins ] || kill -QUIT "$pid"
+	n=$((n + 1))
+done
+has 'SIGQUIT: no worker is free' err '^ *gen is ready to run, as soon as the only worker is free$'
+has 'SIGQUIT: and whose code it is in' err '^ *spin is in its own code$'
+kill -INT "$pid"
+kill -INT "$pid"
+wait "$pid"
 # A consumer that is stuck: the first signal waits for it, the second does not.
 start --drain=1h -e 'gen(count=1) -> print; gen(count=1) -> delay(time=1h) -> null'
 kill -INT "$pid"

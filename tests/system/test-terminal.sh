@@ -233,6 +233,6 @@ until_event 'waits for'
 kill -INT $pid
 wait $pid
 objects '--json --watch: events, an explanation, the end'
-has '--json: what everyone waits for' err '^\{"event":"message",.*gen waits for'
+has '--json: what everyone waits for' err '^\{"event":"message",.*gen (waits for|is ready)'
 has '--json: told to end' err '"text":"interrupted: '
 done_testing
