@@ -183,8 +183,8 @@ static void json_stages(struct pc_graph *graph, FILE *out, bool builds)
 		json_figures(out, &stage, stage_columns, N_STAGE_COLUMNS);
 		fprintf(out, ",\"busy_ns\":%" PRId64 ",\"state\":", stage.busy_ns);
 		say_json(out, stage.state);
-		fprintf(out, ",\"build\":%u,\"swaps\":%u,\"reversed\":%u", stage.build,
-		        stage.swaps, stage.reversed);
+		fprintf(out, ",\"build\":%u,\"swaps\":%u,\"reversed\":%u,\"stays\":%u",
+		        stage.build, stage.swaps, stage.reversed, stage.stays);
 		if (builds)
 			json_builds(graph, i, out);
 		fputc('}', out);
@@ -215,8 +215,10 @@ void ledger_json(struct pc_graph *graph, int status)
 	say_text_close(&text);
 }
 
-/* "v3, v2, v1 bad": those that are loaded, the newest first. */
-static void put_builds(struct pc_graph *graph, size_t stage, char *text, size_t size)
+/* "v3 runs, v2, v1 bad": those that are kept, the newest first; and how many are loaded that nobody
+ * needs, since they could not be unloaded. */
+static void put_builds(struct pc_graph *graph, size_t stage, unsigned stays, char *text,
+                       size_t size)
 {
 	struct pc_build_row row;
 	size_t n = 0;
@@ -226,6 +228,8 @@ static void put_builds(struct pc_graph *graph, size_t stage, char *text, size_t 
 		n += (size_t)snprintf(text + n, size - n, "%sv%u%s%s", i > 0 ? ", " : "",
 		                      row.number, row.current ? " runs" : "",
 		                      row.bad ? " bad" : "");
+	if (stays > 0 && n < size)
+		snprintf(text + n, size - n, "; %u stayed loaded", stays);
 }
 
 /* The file of the build that runs, which need not be the graph's. */
@@ -256,7 +260,7 @@ void ledger_status(struct pc_graph *graph, FILE *out)
 	for (size_t i = 0; pc_graph_stage(graph, i, &row, sizeof(row)); i++) {
 		char builds[160];
 
-		put_builds(graph, i, builds, sizeof(builds));
+		put_builds(graph, i, row.stays, builds, sizeof(builds));
 		table_add(&t, "%s", row.name);
 		table_add(&t, "%u", row.replicas);
 		table_add(&t, "%" PRIu64, row.taken);

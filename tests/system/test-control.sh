@@ -116,7 +116,7 @@ has 'status: the stages' out '^say +1 .* v1 runs +\./say\.c$'
 run pcrun status -v
 has 'status -v: what everyone waits for' out '^ *gen waits'
 run pcrun status --json
-has 'status --json' out '^\{"status":0,"request":"status","graph":"speak.txt",.*"build":1,"swaps":0,"reversed":0,"builds":\[\{"number":1,"current":true,'
+has 'status --json' out '^\{"status":0,"request":"status","graph":"speak.txt",.*"build":1,"swaps":0,"reversed":0,"stays":0,"builds":\[\{"number":1,"current":true,'
 
 run pcrun swap say two.c
 says 'swap: it is live' 0 'v1 -> v2 live at item'

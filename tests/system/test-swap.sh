@@ -181,6 +181,29 @@ swap ./good.c
 says 'and is swapped as ever' 0 'live at item'
 whole 'parameters, ports, a bad close()' 130
 
+# ------------------------------------------------------------------ a build that can't be unloaded
+# It is unloaded, or not, when eight later ones are kept and nothing of it is in use.
+start
+{
+	echo '#include <stdlib.h>'
+	echo 'static void at_end(int status, void *with) { (void)status; (void)with; }'
+	stage 'if (n == 1) on_exit(at_end, NULL);'
+} >stays.c
+swap ./stays.c
+says 'a build that can not be unloaded is taken' 0 'on-exit: '
+for n in 1 2 3 4 5; do
+	for letter in a b; do
+		stage "if (!item) return pc_fail(st, \"$letter\");" >$letter.c
+		swap ./$letter.c
+	done
+done
+until_line graph.err 'v2 stays loaded: it may have left a function with on_exit'
+run pcrun status
+has 'status counts it' out '^pass .* v12 runs, .*; 1 stayed loaded +\./b\.c$'
+run pcrun status --json
+has 'status --json, too' out '"name":"pass",.*"swaps":11,"reversed":0,"stays":1,'
+whole 'a build that can not be unloaded' 130
+
 # ------------------------------------------------------------------------ several stages as one
 # link NAME KIND IN OUT STATEMENT: `one` puts its kind before each number, `two` wants to find it there.
 link() {
