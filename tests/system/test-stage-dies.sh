@@ -143,6 +143,7 @@ crashes illegal 132 SIGILL "${code}break_it"
 crashes truncated 135 SIGBUS 'truncated\+0x0'
 crashes overflow 134 SIGABRT "${code}.*libc\\.so"
 crashes twice 134 SIGABRT "${code}.*libc\\.so"
+crashes freed 139 SIGSEGV "${code}.*libc\\.so"
 crashes libc 139 SIGSEGV "${code}.*libc\\.so"
 crashes qsort 139 SIGSEGV "${code}compare\\+0x[0-9a-f]+, crash(\\.v[0-9]+\\.[0-9a-f]+)?\\.so"
 

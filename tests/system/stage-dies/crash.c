@@ -60,6 +60,22 @@ static void twice(void)
 	free(p);
 }
 
+/* Writes into blocks that it has given back: the next malloc() follows what was written there, and
+ * holds the heap's lock when it crashes. Several, with others between them: one that lies beside what
+ * is free anyway would become part of that. */
+static void freed(void)
+{
+	char *volatile p[16];
+
+	for (int i = 0; i < 16; i++)
+		p[i] = malloc(2000);
+	for (int i = 0; i < 16; i += 2)
+		free(p[i]);
+	for (int i = 0; i < 16; i += 2)
+		memset(p[i], 0x41, 16);
+	p[0] = malloc(4000);
+}
+
 static __attribute__((noinline)) void break_it(const char *how)
 {
 	volatile int zero = 0;
@@ -80,6 +96,8 @@ static __attribute__((noinline)) void break_it(const char *how)
 		overflow();
 	else if (strcmp(how, "twice") == 0)
 		twice();
+	else if (strcmp(how, "freed") == 0)
+		freed();
 	else if (strcmp(how, "libc") == 0)
 		zero = snprintf((char *)here, sizeof(here), "%s", (const char *)(uintptr_t)16);
 	else if (strcmp(how, "qsort") == 0)
