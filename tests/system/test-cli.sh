@@ -391,6 +391,34 @@ END
 run pcrun -e './bomb.c -> null'
 says 'a stage that fails' 1 'the fuse was short'
 
+# --------------------------------------------------------------------- queues that are full
+# full HOW: nine numbers into a queue of three, whose reader begins when all of them have come.
+full() {
+	run pcrun -v -e "stage g = gen(count=9); stage p = print start=made; join made after g
+g -> p [capacity=3, full=$1]"
+}
+full drop-new
+is 'full=drop-new: it ends well' "$status" 0
+same_text 'full=drop-new: the first ones stay' out '0
+1
+2'
+has 'full=drop-new: the others are counted' err '^g -> p +3 +9 +3 +6 '
+full drop-old
+is 'full=drop-old: it ends well' "$status" 0
+same_text 'full=drop-old: the last ones stay' out '6
+7
+8'
+has 'full=drop-old: the others are counted' err '^g -> p +3 +9 +3 +6 '
+full error
+is 'full=error: the graph fails' "$status" 1
+has 'full=error: who, and where' err "^pcrun: stage 'g' failed at an emission \\(-e:1\\)"
+has 'full=error: why' err "^  because: queue 'g -> p' is full, and says full=error\$"
+run pcrun -v -e 'stage d = delay(0) on_error=skip; stage p = print start=made; join made after d
+gen(count=9) -> d; d -> p [capacity=3, full=error]'
+is 'full=error: on_error is not asked' "$status" 1
+full block
+is 'full=block: nobody can go on' "$status" 3
+
 # ---------------------------------------------------------------------------- signals
 # until_line FILE PATTERN: wait for a line, some seconds at most.
 until_line() {
