@@ -15,12 +15,26 @@ static const char *place_state(const struct place *p, struct buf *text)
 	return text->text;
 }
 
+/* One that has items is one that the stage does not want now, and one that is drained brings none. */
+static bool is_missed(const struct place *p)
+{
+	return queue_fill(p->queue) == 0 && !flag_is(&p->drained);
+}
+
 static void inputs(const struct replica *r, struct buf *out)
 {
+	const char *comma = " ";
+	bool all = true; /* something has come meanwhile */
+
+	for (uint32_t i = 0; i < r->stage->desc->n_inputs; i++)
+		all = all && !is_missed(r->inputs[i].place);
 	buf_adds(out, "waits for input from");
 	for (uint32_t i = 0; i < r->stage->desc->n_inputs; i++) {
-		buf_adds(out, i ? ", " : " ");
+		if (!all && !is_missed(r->inputs[i].place))
+			continue;
+		buf_adds(out, comma);
 		place_state(r->inputs[i].place, out);
+		comma = ", ";
 	}
 }
 

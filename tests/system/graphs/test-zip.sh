@@ -40,4 +40,22 @@ same 'by key: any order' got expected
 run pcrun -e "stage z = zip(rest=fail); lines(left) -> z.left; gen(count=3) -> z.right; z -> null"
 is 'rest=fail: what is left over is an error' "$status" 1
 has 'rest=fail: says how many' err '4997 items of left and 0 of right found no partner'
+
+# All to one side, whose items are not wanted any more before the other side has some.
+cat >aside.c <<'END'
+#include <pcrun/stage.h>
+static int process(struct pc_stage *st, void *state, struct pc_item *item)
+{
+	(void)state;
+	return pc_pass(st, 1, item);
+}
+static const struct pc_port in[] = {{"in", "*", 0, "items"}};
+static const struct pc_port out[] = {{"none", "=in", 0, "nothing"}, {"all", "=in", 0, "the same"}};
+PC_STAGE(.name = "aside", .doc = "pass to one side", PC_INPUTS(in), PC_OUTPUTS(out), .process = process);
+END
+run pcrun -e 'stage a = ./aside.c; stage z = zip(window=4); gen(count=5000) -> a
+a.none -> z.left [capacity=4]; a.all -> z.right [capacity=4]; z -> null'
+is 'a side that never comes: a deadlock' "$status" 3
+has 'a side that never comes: it is the one that is waited for' err "^  z waits for input from 'a\\.none -> z\\.left' \\(0 of 4\\)\$"
+has 'a side that never comes: and who waits for the other' err "^  a waits for room in 'a\\.all -> z\\.right' \\(4 of 4\\)\$"
 done_testing
