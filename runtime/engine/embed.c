@@ -306,6 +306,8 @@ static const char *stage_state(const struct stage *s)
 	int doing = atomic_load_explicit((_Atomic int *)(uintptr_t)&s->replicas[0]->doing,
 	                                 memory_order_relaxed);
 
+	if (doing == DOING_CLOSE)
+		return "closing";
 	if (flag_is(&s->ended))
 		return s->plan->gone ? "removed" : "ended";
 	if (s->plan->gone)
@@ -329,6 +331,7 @@ static const char *stage_state(const struct stage *s)
 	case DOING_TURN:
 		return "waiting for its turn";
 	case DOING_ENDED:
+	case DOING_CLOSE:
 		return "ended";
 	case DOING_READY:
 		return "ready";

@@ -267,7 +267,8 @@ enum doing {
 	DOING_SLEEP,
 	DOING_SECTION,
 	DOING_TURN,
-	DOING_ENDED
+	DOING_ENDED,
+	DOING_CLOSE
 };
 
 /* What a stage did; see struct pc_stage_row. */

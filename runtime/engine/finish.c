@@ -19,9 +19,11 @@ void replica_close(struct replica *r)
 	r->opened = false;
 	r->cache = &r->engine->control_cache;
 	r->scratch = NULL;
+	doing_set(r, DOING_CLOSE);
 	rc = r->build->desc->close
 	             ? guard_call(r, r->build, "close", r->build->desc->close, r->state)
 	             : PC_OK;
+	doing_set(r, DOING_ENDED);
 	if (state_leave(r))
 		rc = PC_ERROR;
 	if (rc < 0)

@@ -479,6 +479,37 @@ has 'SIGQUIT: and whose code it is in' err '^ *spin is in its own code$'
 kill -INT "$pid"
 kill -INT "$pid"
 wait "$pid"
+# All have ended, and one does not come back from its close().
+cat >slow.c <<'END'
+#include <pcrun/stage.h>
+#include <unistd.h>
+static int process(struct pc_stage *st, void *state, struct pc_item *item)
+{
+	(void)st; (void)state; (void)item;
+	return PC_OK;
+}
+static int close_it(struct pc_stage *st, void *state)
+{
+	(void)st; (void)state;
+	while (access("go", F_OK) != 0)
+		usleep(10000);
+	return PC_OK;
+}
+static const struct pc_port in[] = {{"in", "*", 0, "anything"}};
+PC_STAGE(.name = "slow", .doc = "close slowly", PC_INPUTS(in), .process = process, .close = close_it);
+END
+"$PCRUN" -q -e 'gen(count=1) -> ./slow.c' 2>err &
+pid=$!
+n=0
+until grep -q 'close()' err || [ $n -gt 100 ]; do
+	sleep 0.1
+	[ $n -lt 5 ] || kill -QUIT "$pid"
+	n=$((n + 1))
+done
+has 'SIGQUIT: who is being closed' err '^ *slow has ended, and is in its close\(\)$'
+touch go
+wait "$pid"
+is 'SIGQUIT: and ends as ever' $? 0
 # A consumer that is stuck: the first signal waits for it, the second does not.
 start --drain=1h -e 'gen(count=1) -> print; gen(count=1) -> delay(time=1h) -> null'
 kill -INT "$pid"
