@@ -231,8 +231,7 @@ static enum act work(struct replica *r, int64_t start_ns)
 	if (source && r->wants_wake) {
 		/* Woken for another reason: the condition still has to come. */
 		if (atomic_load_explicit(&r->waiting, memory_order_acquire) /* A8 */) {
-			/* relaxed: we are running; task_settle() hands it over */
-			atomic_store_explicit(&r->external, true, memory_order_relaxed);
+			r->external = true;
 			return ACT_SLEEP;
 		}
 		r->wants_wake = false;

@@ -287,7 +287,8 @@ static void on_async(uv_async_t *async)
 
 	while (!e->finished) {
 		uint32_t wakes = queue_wakes_over();
-		uint32_t awake = atomic_load_explicit(&e->awake, memory_order_acquire); /* C7 */
+		uint32_t awake = awake_count(
+			atomic_load_explicit(&e->awake, memory_order_acquire)); /* C7 */
 		bool news = control_read_messages(e);
 
 		news |= swap_turn(e);
@@ -298,10 +299,10 @@ static void on_async(uv_async_t *async)
 			finish(e);
 		/* The turns above may have woken somebody after the first look. Who falls asleep last
 		 * nudges us. */
-		else if (!news &&
-		         (awake > 0 || swap_set_is_under_way(e) ||
-		          atomic_load_explicit(&e->awake, memory_order_acquire) > 0 || /* C7 */
-		          !look_for_deadlock(e, wakes)))
+		else if (!news && (awake > 0 || swap_set_is_under_way(e) ||
+		                   awake_count(atomic_load_explicit(
+					   &e->awake, memory_order_acquire)) > 0 || /* C7 */
+		                   !look_for_deadlock(e, wakes)))
 			break;
 	}
 }

@@ -169,6 +169,7 @@ enum phase { PHASE_HELD, PHASE_RUN, PHASE_FINISH, PHASE_LAST, PHASE_ENDED };
 /* What sched says; see task.c. */
 enum task_state {
 	TASK_IDLE,
+	TASK_TIMED, /* idle, but a timer or descriptor will wake it */
 	TASK_QUEUED,
 	TASK_RUNNING,
 	TASK_NOTIFIED,
@@ -408,7 +409,9 @@ struct engine {
 	uint32_t n_shareds;
 	struct loop *loops;
 	struct pool pool;
-	_Atomic uint32_t awake; /* replicas that are not idle; 0 and not at the end: deadlock */
+	/* [any] How many replicas are not idle (none, and not at the end: deadlock), and how often one
+	 * was woken: see task.c. */
+	_Atomic uint64_t awake;
 
 	/* control */
 	pthread_t thread;
@@ -582,6 +585,12 @@ enum act { ACT_AGAIN, ACT_SLEEP, ACT_ENDED, ACT_PARKED };
 enum act activate(struct replica *r, struct scratch *scratch);
 
 /* task.c */
+#define AWAKE_ONE     UINT64_C(1)
+#define AWAKE_WAKE_UP ((UINT64_C(1) << 32) + AWAKE_ONE)
+static inline uint32_t awake_count(uint64_t awake)
+{
+	return (uint32_t)awake;
+}
 void task_begin(struct replica *r);  /* [replica] it was QUEUED */
 bool task_notify(struct replica *r); /* [any] true: busy, or parked */
 /* [any] The first half of it. READY: the caller must see that it runs, and it does not until then. */

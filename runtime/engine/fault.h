@@ -18,7 +18,8 @@ enum fault {
 	FAULT_COPY,     /* the developer's own file is loaded */
 	FAULT_TOMB,     /* where an image was, the next one may be loaded */
 	FAULT_SWAP,     /* no swaps at all: what looking for them costs (bench/swap) */
-	FAULT_DRAIN     /* the queues in a set of stages do not run empty before it changes */
+	FAULT_DRAIN,    /* the queues in a set of stages do not run empty before it changes */
+	FAULT_COUNT     /* who wakes a replica counts it as awake when it may run already */
 };
 
 #ifndef ENGINE_FAULT

@@ -25,7 +25,7 @@ void own_wake(struct replica *r)
 static bool asleep(struct replica *r, uint32_t *ret_seen)
 {
 	*ret_seen = atomic_load_explicit(&r->sched, memory_order_acquire); /* W2 */
-	return *ret_seen == TASK_IDLE || *ret_seen == TASK_PARKED;
+	return *ret_seen <= TASK_TIMED || *ret_seen == TASK_PARKED;
 }
 
 static void wait_until_ready(struct replica *r)

@@ -16,9 +16,9 @@
 void wake_request(struct replica *r)
 {
 	r->wake_asked = true;
-	/* relaxed, both: control_post() publishes them, task_settle() uses `external` here */
+	r->external = true;
+	/* relaxed: control_post() publishes it */
 	atomic_store_explicit(&r->waiting, true, memory_order_relaxed);
-	atomic_store_explicit(&r->external, true, memory_order_relaxed); /* likewise */
 	control_post(r->engine, &r->wake);
 }
 
