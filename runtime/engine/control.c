@@ -260,20 +260,23 @@ static bool waits_for_memory(const struct engine *e)
 	return false;
 }
 
-/* All slept, after `wakes` wake-ups for memory. False: one sleeps whom the end of a grace period will
- * wake, and we hear of it when he sleeps again. */
-static bool look_for_deadlock(struct engine *e, uint32_t wakes)
+/* True: look again at once. False: sleep, somebody moves, or time will bring something; we hear of it:
+ * who falls asleep last nudges us, and so does who posts. */
+static bool look_for_deadlock(struct engine *e, uint32_t awake, uint32_t wakes)
 {
 	struct pc_error *error = NULL;
 	struct buf text = {0};
 
-	if (e->stopping || reload_is_under_way(e))
-		return true;
-	if (waits_for_memory(e))
+	/* A set and a reload have their ticks, and whoever ends one looks again. */
+	if (awake > 0 || e->stopping || reload_is_under_way(e) || swap_set_is_under_way(e) ||
+	    waits_for_memory(e))
 		return false;
-	/* Somebody was woken meanwhile by a thread that is not counted in `awake`: look again. */
+	/* Somebody was woken meanwhile by a thread that is not counted in `awake`. */
 	if (queue_wakes_over() != wakes)
 		return true;
+	/* The turns above may have woken somebody after the first look. */
+	if (awake_count(atomic_load_explicit(&e->awake, memory_order_acquire)) > 0) /* C7 */
+		return false;
 	buf_adds(&text, "nothing in the graph can move any more:\n");
 	explain(e, &text);
 	error_set_text(&error, PC_DEADLOCK, buf_take(&text));
@@ -297,12 +300,7 @@ static void on_async(uv_async_t *async)
 		apply_stop(e);
 		if (e->live == 0)
 			finish(e);
-		/* The turns above may have woken somebody after the first look. Who falls asleep last
-		 * nudges us. */
-		else if (!news && (awake > 0 || swap_set_is_under_way(e) ||
-		                   awake_count(atomic_load_explicit(
-					   &e->awake, memory_order_acquire)) > 0 || /* C7 */
-		                   !look_for_deadlock(e, wakes)))
+		else if (!news && !look_for_deadlock(e, awake, wakes))
 			break;
 	}
 }
