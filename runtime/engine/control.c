@@ -262,20 +262,22 @@ static bool waits_for_memory(const struct engine *e)
 
 /* True: look again at once. False: sleep, somebody moves, or time will bring something; we hear of it:
  * who falls asleep last nudges us, and so does who posts. */
-static bool look_for_deadlock(struct engine *e, uint32_t awake, uint32_t wakes)
+static bool look_for_deadlock(struct engine *e, uint64_t awake, uint32_t wakes)
 {
 	struct pc_error *error = NULL;
 	struct buf text = {0};
 
 	/* A set and a reload have their ticks, and whoever ends one looks again. */
-	if (awake > 0 || e->stopping || reload_is_under_way(e) || swap_set_is_under_way(e) ||
-	    waits_for_memory(e))
+	if (awake_count(awake) > 0 || e->stopping || reload_is_under_way(e) ||
+	    swap_set_is_under_way(e) || waits_for_memory(e))
 		return false;
 	/* Somebody was woken meanwhile by a thread that is not counted in `awake`. */
 	if (queue_wakes_over() != wakes)
 		return true;
-	/* The turns above may have woken somebody after the first look. */
-	if (awake_count(atomic_load_explicit(&e->awake, memory_order_acquire)) > 0) /* C7 */
+	/* The turns above may have woken somebody after the first look; and who was may be asleep again,
+	 * and have left us something to do. relaxed: what comes later nudges us */
+	if (atomic_load_explicit(&e->awake, memory_order_acquire) != awake || /* C7 */
+	    atomic_load_explicit(&e->messages, memory_order_relaxed))
 		return false;
 	buf_adds(&text, "nothing in the graph can move any more:\n");
 	explain(e, &text);
@@ -290,8 +292,7 @@ static void on_async(uv_async_t *async)
 
 	while (!e->finished) {
 		uint32_t wakes = queue_wakes_over();
-		uint32_t awake = awake_count(
-			atomic_load_explicit(&e->awake, memory_order_acquire)); /* C7 */
+		uint64_t awake = atomic_load_explicit(&e->awake, memory_order_acquire); /* C7 */
 		bool news = control_read_messages(e);
 
 		news |= swap_turn(e);
