@@ -318,7 +318,7 @@ static enum act step(struct replica *r)
 		return act;
 	stop &= ~(uint32_t)STOP_FENCE;
 	/* NULL: there was none yet, or the next is about to come */
-	if (cut && cut != r->swap.cut && r->phase < PHASE_LAST)
+	if (cut && cut != r->swap.cut)
 		swap_pass(r, cut);
 	if (cut && cut != r->swap.cut && stop != STOP_HARD && r->phase < PHASE_LAST)
 		return ACT_SLEEP; /* the replicas of the stage rest before a cut */

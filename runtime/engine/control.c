@@ -267,9 +267,9 @@ static bool look_for_deadlock(struct engine *e, uint64_t awake, uint32_t wakes)
 	struct pc_error *error = NULL;
 	struct buf text = {0};
 
-	/* A set and a reload have their ticks, and whoever ends one looks again. */
+	/* Swaps and reloads have their ticks, and whoever ends one looks again. */
 	if (awake_count(awake) > 0 || e->stopping || reload_is_under_way(e) ||
-	    swap_set_is_under_way(e) || waits_for_memory(e))
+	    swap_set_is_under_way(e) || swap_rests(e) || waits_for_memory(e))
 		return false;
 	/* Somebody was woken meanwhile by a thread that is not counted in `awake`. */
 	if (queue_wakes_over() != wakes)

@@ -293,6 +293,14 @@ static void cross(struct replica *r, const struct cut *cut, struct passage *p)
 	show(r, p);
 }
 
+/* It takes nothing any more, and has only to send what it has. The others may have to wait for that
+ * (and in an ordered stage it for them): so it says that it rests, or passes, and stays on its
+ * build. */
+static bool is_at_its_end(const struct replica *r)
+{
+	return r->phase >= PHASE_LAST;
+}
+
 /* True: it rests, until all have migrated. */
 static bool rests(struct replica *r, struct cut *cut, struct passage *p)
 {
@@ -301,7 +309,7 @@ static bool rests(struct replica *r, struct cut *cut, struct passage *p)
 	if (p->rested)
 		return true;
 	p->rested = true;
-	if (!migrate_if_due(r, route_from(cut, r->build), p))
+	if (!is_at_its_end(r) && !migrate_if_due(r, route_from(cut, r->build), p))
 		atomic_store_explicit(&p->fell, true, memory_order_release); /* SW3 */
 	atomic_store_explicit(&p->resting, true, memory_order_release);      /* SW3 */
 	control_post(r->engine, &r->swapped);
@@ -333,9 +341,9 @@ void swap_pass(struct replica *r, struct cut *cut)
 		stay(r, cut, p);
 		return;
 	}
-	here = r->build == cut->to;
+	here = r->build == cut->to || is_at_its_end(r);
 	if (here) {
-		/* back already, on its own account; it may still have something aside */
+		/* back already, on its own account, or about to end; it may still have something aside */
 		p->now = (struct instance){r->build, r->state};
 		show(r, p);
 	} else {

@@ -231,6 +231,14 @@ static bool is_resting(const struct stage *s)
 	                            memory_order_relaxed) == GO_WAIT;
 }
 
+bool swap_rests(const struct engine *e)
+{
+	for (const struct stage *s = e->swap.active; s; s = s->swap.next_active)
+		if (is_resting(s) && s->swap.answering)
+			return true;
+	return false;
+}
+
 /* Nothing was run on the new code, and nothing will be. */
 static void give_up(struct stage *s)
 {

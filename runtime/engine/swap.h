@@ -461,7 +461,9 @@ void swap_unpin_stage(struct stage *s);
 void swap_report_give(const struct swap_report *report, char *probe, void *ret, size_t size);
 
 /* swap-turn.c, [control] */
-bool swap_turn(struct engine *e);       /* true: something was done */
+bool swap_turn(struct engine *e); /* true: something was done */
+/* Replicas rest before a cut; they go on when all do, or when the time is over. */
+bool swap_rests(const struct engine *e);
 void swap_activate(struct stage *s);    /* there is something to look after */
 void swap_told(struct replica *r);      /* it has passed, fallen, or trusts its build */
 void swap_stage_ended(struct stage *s); /* and all its replicas are closed */
