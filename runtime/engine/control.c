@@ -47,7 +47,7 @@ static void has_left(struct replica *r)
 {
 	wake_close(r);
 	if (r->has_thread && thread_join(r->engine, r->thread))
-		r->has_thread = false;
+		r->joined = true;
 	replica_close(r);
 }
 

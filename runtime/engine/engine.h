@@ -221,7 +221,8 @@ struct replica {
 	bool abandoned;  /* [control] it never came back */
 	bool leaving;    /* [control] the stage has fewer replicas now */
 	bool loose;      /* made by a reload for a stage that there was: malloc'd by itself */
-	bool has_thread; /* [start] */
+	bool has_thread; /* [start] stays, for whoever has it in hand: is it to be run by a worker? */
+	bool joined;     /* [control] its thread is */
 	bool has_ticket; /* [replica] see `ticket` */
 	bool wants_wake;
 	bool wake_asked;           /* [replica] and the control thread knows */

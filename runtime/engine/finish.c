@@ -54,10 +54,9 @@ bool thread_join(struct engine *e, pthread_t thread)
 	return false;
 }
 
-/* has_thread stays: one that is stuck may still look at it */
 static void join_own_thread(struct engine *e, const struct replica *r)
 {
-	if (r->has_thread)
+	if (r->has_thread && !r->joined)
 		thread_join(e, r->thread);
 }
 

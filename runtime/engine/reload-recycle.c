@@ -206,9 +206,9 @@ static void part_from(struct replica *r)
 	for (uint32_t i = 0; i < r->stage->desc->n_inputs; i++)
 		reload_detach(&r->inputs[i]);
 	wake_close(r);
-	if (r->has_thread)
+	if (r->has_thread && !r->joined)
 		pthread_join(r->thread, NULL);
-	r->has_thread = false;
+	r->joined = true;
 }
 
 static unsigned sums_of(const struct stage *s)

@@ -29,6 +29,7 @@
 #include "engine/engine.h"
 
 #include "base/futex.h"
+#include "queue/rcu.h"
 
 static void fall_asleep(struct engine *e)
 {
@@ -93,13 +94,20 @@ enum mark task_mark(struct replica *r)
 	}
 }
 
+/* A thread of its own may go on at once, end, and be freed by a reload after a grace period; others
+ * are not run before somebody is given them. */
 bool task_notify(struct replica *r)
 {
-	enum mark mark = task_mark(r);
+	enum mark mark;
+	bool own;
 
-	if (mark == MARK_READY && r->has_thread)
+	queue_rcu_lock();
+	mark = task_mark(r);
+	own = r->has_thread;
+	if (mark == MARK_READY && own)
 		own_wake(r);
-	else if (mark == MARK_READY)
+	queue_rcu_unlock();
+	if (mark == MARK_READY && !own)
 		pool_ready(r->engine, r);
 	return mark == MARK_BUSY;
 }
@@ -125,8 +133,12 @@ bool task_settle(struct replica *r, enum act act)
 		return false;
 	}
 	if (act == ACT_PARKED) {
+		/* From the store on the control thread may let it go on, on another worker, end, and be freed
+		 * after a grace period: it finds what is posted inside of the section before that. */
+		queue_rcu_lock();
 		atomic_store_explicit(&r->sched, TASK_PARKED, memory_order_release); /* T6 */
 		control_post(e, &r->parked);
+		queue_rcu_unlock();
 		fall_asleep(e);
 		return false;
 	}
