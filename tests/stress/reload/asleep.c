@@ -144,9 +144,10 @@ int main(int argc, char **argv)
 	printf("# %u rounds, woken %u times\n", rounds, nudges);
 	report(rc == PC_OK && rounds < 100 * (nudges + 1),
 	       "the control thread sleeps while all sleep and a reload waits");
+	pc_graph_stop(graph, PC_STOP_DRAIN);
+	pthread_join(thread, NULL); /* before the graph is freed */
 	stop_and_check("what sources leave that end at once is no deadlock", PC_STOP_DRAIN,
 	               false);
-	pthread_join(thread, NULL);
 	/* relaxed: see above */
 	report(again == PC_STOPPED &&
 	               atomic_load_explicit(&seen_of.waited, memory_order_relaxed),
