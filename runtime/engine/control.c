@@ -290,6 +290,7 @@ static void on_async(uv_async_t *async)
 {
 	struct engine *e = async->data;
 
+	relief_turn(e);
 	while (!e->finished) {
 		uint32_t wakes = queue_wakes_over();
 		uint64_t awake = atomic_load_explicit(&e->awake, memory_order_acquire); /* C7 */
@@ -343,13 +344,14 @@ int control_prepare(struct engine *e, struct pc_error **err)
 		return error_set(err, PC_ERROR, "can not make the control loop: %s",
 		                 uv_strerror(rc));
 	e->loop_ready = true;
-	e->async.data = e->drain.data = e->grace.data = e->swap.timer.data = e;
+	e->async.data = e->drain.data = e->grace.data = e->swap.timer.data = e->relief.data = e;
 	rc = uv_async_init(&e->loop, &e->async, on_async);
 	if (rc)
 		return error_set(err, PC_ERROR, "can not make the control loop: %s",
 		                 uv_strerror(rc));
 	uv_timer_init(&e->loop, &e->drain);
 	uv_timer_init(&e->loop, &e->grace);
+	uv_timer_init(&e->loop, &e->relief);
 	uv_timer_init(&e->loop, &e->swap.timer);
 	return PC_OK;
 }

@@ -238,31 +238,48 @@ static unsigned cores(void)
 	return 1;
 }
 
+int create_worker(struct engine *e)
+{
+	struct pool *pool = &e->pool;
+	struct pc_queue_options options = {.size = sizeof(options), .capacity = pool->n_tasks};
+	unsigned index = pool_size(pool);
+	struct worker *w = &pool->workers[index];
+
+	memset((void *)w, 0, sizeof(*w));
+	w->engine = e;
+	w->index = index;
+	w->random = index + 1;
+	w->seen = array(pool->n_asked + POOL_RELIEF, sizeof(*w->seen));
+	if (!w->seen || pc_queue_create(&w->ready, &options)) {
+		free(w->seen);
+		return PC_NOMEM;
+	}
+	scratch_init(&w->scratch, e->items);
+	return PC_OK;
+}
+
 static int create_pool(struct engine *e, unsigned n)
 {
-	struct pc_queue_options options = {.size = sizeof(options)};
+	struct pool *pool = &e->pool;
 	uint64_t tasks = 0;
 
 	for (uint32_t i = 0; i < e->plan->n_stages; i++)
 		tasks += e->plan->stages[i].replicas;
 	if (tasks > PC_QUEUE_CAPACITY_MAX)
 		return PC_INVALID;
-	options.capacity = (uint32_t)tasks + 1;
-	e->pool.workers = aligned_alloc(64, (n * sizeof(*e->pool.workers) + 63) / 64 * 64);
-	if (!e->pool.workers)
+	pool->n_asked = n;
+	pool->n_tasks = (uint32_t)tasks + 1;
+	pool->workers =
+		aligned_alloc(64, ((n + POOL_RELIEF) * sizeof(*pool->workers) + 63) / 64 * 64);
+	if (!pool->workers)
 		return PC_NOMEM;
-	memset(e->pool.workers, 0, n * sizeof(*e->pool.workers));
 	for (unsigned i = 0; i < n; i++) {
-		struct worker *w = &e->pool.workers[i];
+		int rc = create_worker(e);
 
-		w->engine = e;
-		w->index = i;
-		w->random = i + 1;
-		scratch_init(&w->scratch, e->items);
-		e->pool.n_workers = i + 1;
-		w->seen = array(n, sizeof(*w->seen));
-		if (!w->seen || pc_queue_create(&w->ready, &options))
-			return PC_NOMEM;
+		if (rc)
+			return rc;
+		/* relaxed: no other thread yet */
+		atomic_store_explicit(&pool->n_workers, i + 1, memory_order_relaxed);
 	}
 	return PC_OK;
 }
@@ -358,7 +375,7 @@ void engine_destroy(struct engine *e)
 		pc_queue_destroy(e->sections[i]->waiting);
 		free(e->sections[i]);
 	}
-	for (unsigned i = 0; i < e->pool.n_workers; i++) {
+	for (unsigned i = 0; i < pool_size(&e->pool); i++) {
 		scratch_fini(&e->pool.workers[i].scratch);
 		free(e->pool.workers[i].seen);
 		pc_queue_destroy(e->pool.workers[i].ready);

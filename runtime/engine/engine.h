@@ -216,11 +216,11 @@ struct replica {
 	_Atomic uint32_t granted;       /* the critical section is ours */
 	bool passed;                    /* [replica] `current`: it passed it on */
 	bool opened;                    /* [control] */
-	bool broken;     /* [replica] it failed the graph: nobody may take that for an end */
-	bool reported;   /* [control] its end has been counted */
-	bool abandoned;  /* [control] it never came back */
-	bool leaving;    /* [control] the stage has fewer replicas now */
-	bool loose;      /* made by a reload for a stage that there was: malloc'd by itself */
+	bool broken;    /* [replica] it failed the graph: nobody may take that for an end */
+	bool reported;  /* [control] its end has been counted */
+	bool abandoned; /* [control] it never came back */
+	bool leaving;   /* [control] the stage has fewer replicas now */
+	bool loose;     /* made by a reload for a stage that there was: malloc'd by itself */
 	bool has_thread; /* [start] stays, for whoever has it in hand: is it to be run by a worker? */
 	bool joined;     /* [control] its thread is */
 	bool has_ticket; /* [replica] see `ticket` */
@@ -381,14 +381,22 @@ struct worker {
 	uint32_t random;
 	_Atomic bool searching;   /* it has no work of its own */
 	struct worker_seen *seen; /* of every worker, when we last looked */
+	uint32_t
+		watched_ticks; /* [control] at its last look, and at how many before it was so */
+	unsigned watched_times;
 };
 
+#define POOL_RELIEF 32 /* workers beyond those asked for, at most: see relief.c */
+
 struct pool {
-	struct worker *workers;
-	unsigned n_workers;
-	_Atomic uint32_t idle;     /* searching << 16 | parked */
-	_Atomic uint32_t permits;  /* futex: a semaphore on which parked workers sleep */
-	_Atomic uint32_t watching; /* parked workers that look now and then: see worker.c */
+	struct worker *workers;     /* with room for POOL_RELIEF more */
+	_Atomic unsigned n_workers; /* [control] writes; pool_size() */
+	unsigned n_asked;           /* [start] */
+	uint32_t n_tasks;           /* [control] what each run queue has room for */
+	_Atomic bool unwatched;     /* [any] work waits and nobody is parked: see relief.c */
+	_Atomic uint32_t idle;      /* searching << 16 | parked */
+	_Atomic uint32_t permits;   /* futex: a semaphore on which parked workers sleep */
+	_Atomic uint32_t watching;  /* parked workers that look now and then: see worker.c */
 	_Atomic uint32_t quit;
 	_Atomic uint32_t turn; /* where wake-ups from outside go */
 };
@@ -419,7 +427,7 @@ struct engine {
 	bool has_thread, loop_ready;
 	uv_loop_t loop;
 	uv_async_t async;
-	uv_timer_t drain, grace;
+	uv_timer_t drain, grace, relief;
 	_Atomic(struct message *) messages;
 	_Atomic uint32_t stop_asked;       /* enum pc_stop, the strongest so far */
 	bool draining, stopping, finished; /* [control] */
@@ -470,6 +478,7 @@ int create_lanes(struct replica *r, struct output *o, const uint32_t *queues, ui
 struct place *create_place(struct engine *e, const struct plan *plan,
                            const struct plan_queue *q);
 int create_place_queue(struct place *p, uint32_t writers, uint32_t readers);
+int create_worker(struct engine *e); /* [start], [control] the next one; not yet counted */
 int create_section(struct section **ret, const struct plan *plan, uint32_t index);
 int create_join_lists(const struct plan *plan, struct arena *a, struct joins *stages,
                       struct joins *queues, struct joins *joins);
@@ -626,6 +635,15 @@ void pool_ready(struct engine *e,
                 struct replica *r); /* [any] r is QUEUED: let a worker run it */
 void pool_quit(struct engine *e);   /* [control] returns when workers are gone */
 
+bool pool_has_work(struct pool *pool); /* [any] waiting, that is */
+bool pool_any_parked(const struct pool *pool);
+int pool_start_worker(struct worker *w); /* [start], [control] 0, or an errno */
+
+/* relief.c */
+void relief_ask(
+	struct engine *e); /* [any] work waits, and nobody is parked who would look after it */
+void relief_turn(struct engine *e); /* [control] */
+
 /* own.c */
 int own_start(struct replica *r);
 void own_wake(struct replica *r); /* [any] */
@@ -682,6 +700,12 @@ void crash_watch(struct engine *e, bool on); /* [any] its tombstones may be aske
 /* scratch.c */
 void scratch_init(struct scratch *s, struct item_pool *items);
 void scratch_fini(struct scratch *s);
+
+static inline unsigned pool_size(const struct pool *pool)
+{
+	return atomic_load_explicit((_Atomic unsigned *)(uintptr_t)&pool->n_workers,
+	                            memory_order_acquire); /* RL2 */
+}
 
 /* Single-writer counters that others read: relaxed, since only the sum matters. */
 static inline void count_add(_Atomic uint64_t *counter, uint64_t n)

@@ -81,7 +81,7 @@ static void ready(const struct replica *r, struct buf *out)
 	buf_adds(out, "is ready to run");
 	if (!r->has_thread)
 		buf_addf(out, ", as soon as %s is free",
-		         r->engine->pool.n_workers == 1 ? "the only worker" : "a worker");
+		         pool_size(&r->engine->pool) == 1 ? "the only worker" : "a worker");
 }
 
 static void replica(const struct replica *r, struct buf *out)

@@ -205,7 +205,9 @@ static void make_room(struct engine *e, const struct plan *plan)
 		if (members && plan->stages[i].section != PLAN_NONE)
 			members[plan->stages[i].section] += n;
 	}
-	for (unsigned i = 0; i < e->pool.n_workers; i++)
+	if (all > e->pool.n_tasks)
+		e->pool.n_tasks = all;
+	for (unsigned i = 0; i < pool_size(&e->pool); i++)
 		queue_raise_capacity(e->pool.workers[i].ready, all);
 	/* Without memory: who finds no room there tries again, and there is room soon. */
 	for (uint32_t i = 0; members && i < plan->n_sections; i++)

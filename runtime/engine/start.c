@@ -103,7 +103,7 @@ int engine_start(struct engine *e, struct pc_error **err)
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	rc = control_prepare(e, err);
 	rc = rc ? rc : start_own_threads(e, err);
-	rc = rc ? rc : pool_start(e, e->pool.n_workers, err);
+	rc = rc ? rc : pool_start(e, pool_size(&e->pool), err);
 	rc = rc ? rc : control_start(e, err);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (rc) {

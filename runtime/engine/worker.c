@@ -104,7 +104,7 @@ static bool watched(const struct pool *pool)
 }
 
 /* Is there anybody who could watch? */
-static bool any_parked(const struct pool *pool)
+bool pool_any_parked(const struct pool *pool)
 {
 	/* relaxed: who parks after the look at `watching` sees that we work */
 	return PARKED(atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&pool->idle,
@@ -143,6 +143,14 @@ static struct replica *take_next(struct worker *w)
 	return atomic_exchange_explicit(&w->next, NULL, memory_order_acquire); /* K8 */
 }
 
+/* Work waits. With nobody parked nobody will look whether those who work come back: the control thread
+ * does, now and then. */
+static void see_to_relief(struct engine *e)
+{
+	if (!pool_any_parked(&e->pool))
+		relief_ask(e);
+}
+
 void pool_ready(struct engine *e, struct replica *r)
 {
 	struct pool *pool = &e->pool;
@@ -153,19 +161,24 @@ void pool_ready(struct engine *e, struct replica *r)
 		/* relaxed: only spreads the load */
 		uint32_t turn = atomic_fetch_add_explicit(&pool->turn, 1, memory_order_relaxed);
 
-		append(&pool->workers[turn % pool->n_workers], r);
+		append(&pool->workers[turn % pool_size(pool)], r);
 		pool_wake(pool);
+		see_to_relief(e);
 		return;
 	}
 	if ((w->scratch.final || !lasts(r)) && keep(w, r)) {
-		if (!w->scratch.final && !watched(pool) && any_parked(pool))
+		if (w->scratch.final || watched(pool))
+			return;
+		if (pool_any_parked(pool))
 			pool_wake(pool);
+		see_to_relief(e);
 		return;
 	}
 	long_one = lasts(r);
 	append(w, r); /* it may be run, end and be gone from here on */
 	if (long_one || queue_fill(w->ready) > MANY || !watched(pool))
 		pool_wake(pool);
+	see_to_relief(e);
 }
 
 static struct replica *take_from(struct worker *w)
@@ -215,7 +228,7 @@ static bool may_steal(struct worker *w, unsigned index, int64_t now_ns)
 static struct replica *steal(struct worker *w, int64_t now_ns)
 {
 	struct pool *pool = &w->engine->pool;
-	unsigned n = pool->n_workers;
+	unsigned n = pool_size(pool);
 	struct replica *r;
 
 	w->random = w->random * 1664525u + 1013904223u;
@@ -236,7 +249,7 @@ static struct replica *rescue(struct worker *w, bool *ret_busy)
 	struct pool *pool = &w->engine->pool;
 
 	*ret_busy = false;
-	for (unsigned i = 0; i < pool->n_workers; i++) {
+	for (unsigned i = 0; i < pool_size(pool); i++) {
 		struct worker *other = &pool->workers[i];
 		uint32_t ticks =
 			atomic_load_explicit(&other->ticks, memory_order_seq_cst); /* K10 */
@@ -261,7 +274,7 @@ static bool works(const struct worker *w)
 {
 	const struct pool *pool = &w->engine->pool;
 
-	for (unsigned i = 0; i < pool->n_workers; i++) {
+	for (unsigned i = 0; i < pool_size(pool); i++) {
 		struct worker *other = &pool->workers[i];
 
 		if (other != w &&
@@ -414,10 +427,15 @@ static void see_to_the_rest(struct worker *w)
 	bool found = w->found, more;
 
 	w->found = false;
-	if (watched(pool) || !any_parked(pool))
+	if (watched(pool))
 		return;
 	more = has_more(w);
-	for (unsigned i = 0; i < pool->n_workers && found && !more; i++)
+	if (!pool_any_parked(pool)) {
+		if (more)
+			relief_ask(w->engine);
+		return;
+	}
+	for (unsigned i = 0; i < pool_size(pool) && found && !more; i++)
 		more = has_more(&pool->workers[i]);
 	if (more)
 		pool_wake(pool);
@@ -470,22 +488,35 @@ static void *worker_main(void *arg)
 	return NULL;
 }
 
+bool pool_has_work(struct pool *pool)
+{
+	for (unsigned i = 0; i < pool_size(pool); i++)
+		if (has_more(&pool->workers[i]))
+			return true;
+	return false;
+}
+
+int pool_start_worker(struct worker *w)
+{
+	char name[16];
+	int rc = pthread_create(&w->thread, NULL, worker_main, w);
+
+	if (rc)
+		return rc;
+	w->has_thread = true;
+	snprintf(name, sizeof(name), "worker-%hu", (unsigned short)w->index);
+	pthread_setname_np(w->thread, name);
+	return 0;
+}
+
 int pool_start(struct engine *e, unsigned n, struct pc_error **err)
 {
-	struct pool *pool = &e->pool;
-	int rc;
-
 	for (unsigned i = 0; i < n; i++) {
-		struct worker *w = &pool->workers[i];
-		char name[16];
+		int rc = pool_start_worker(&e->pool.workers[i]);
 
-		rc = pthread_create(&w->thread, NULL, worker_main, w);
 		if (rc)
 			return error_set(err, PC_ERROR, "can not start worker %u of %u: %s",
 			                 i + 1, n, strerror(rc));
-		w->has_thread = true;
-		snprintf(name, sizeof(name), "worker-%hu", (unsigned short)i);
-		pthread_setname_np(w->thread, name);
 	}
 	return PC_OK;
 }
@@ -495,9 +526,9 @@ void pool_quit(struct engine *e)
 	struct pool *pool = &e->pool;
 
 	atomic_store_explicit(&pool->quit, 1, memory_order_release); /* K5 */
-	if (pool->n_workers > 0)
-		permit_give(pool, pool->n_workers);
-	for (unsigned i = 0; i < pool->n_workers; i++) {
+	if (pool_size(pool) > 0)
+		permit_give(pool, pool_size(pool));
+	for (unsigned i = 0; i < pool_size(pool); i++) {
 		struct worker *w = &pool->workers[i];
 
 		if (w->has_thread && thread_join(e, w->thread))

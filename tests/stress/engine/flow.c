@@ -777,12 +777,19 @@ static const struct pc_stage_desc stuck_desc = {.name = "stuck",
                                                 .state_size = sizeof(struct sink),
                                                 .process = stuck_process};
 
-static void abandoned(void)
+/* The same by mistake: nobody was told that it blocks. */
+static const struct pc_stage_desc jammed_desc = {.name = "jammed",
+                                                 .inputs = any,
+                                                 .n_inputs = 1,
+                                                 .state_size = sizeof(struct sink),
+                                                 .process = stuck_process};
+
+/* g is still known at the end: not a leak. */
+static void abandoned(struct graph *g, const struct pc_stage_desc *desc, unsigned workers,
+                      const char *what)
 {
 	struct pc_run_options options = {
-		.size = sizeof(options), .workers = 2, .grace_ns = 50 * PC_MS};
-	static struct graph kept;
-	struct graph *g = &kept; /* still known at the end: not a leak */
+		.size = sizeof(options), .workers = workers, .grace_ns = 50 * PC_MS};
 	struct source source = {0};
 	struct sink none = {0};
 	struct plan_stage *a, *d;
@@ -793,11 +800,12 @@ static void abandoned(void)
 	reset();
 	/* relaxed: no other thread yet; other cases use it, too */
 	atomic_store_explicit(&entered, false, memory_order_relaxed);
+	atomic_store_explicit(&let_go, false, memory_order_relaxed); /* relaxed: as above */
 	graph_init(g);
 	q = graph_queue(g, "q", 16);
 	a = graph_stage(g, "a", &patient_desc, &source, 1);
 	graph_write(g, a, 0, q);
-	d = graph_stage(g, "stuck", &stuck_desc, &none, 1);
+	d = graph_stage(g, "stuck", desc, &none, 1);
 	d->daemon = true;
 	join = graph_join(g, "made");
 	graph_join_stage(g, join, a);
@@ -806,9 +814,17 @@ static void abandoned(void)
 	rc = graph_start(g, &options);
 	if (rc == PC_OK)
 		rc = result(g, graph_wait(g));
-	report(rc == PC_OK && g->engine->stuck, "a daemon stuck in its own code is abandoned");
+	report(rc == PC_OK && g->engine->stuck, what);
 	atomic_store_explicit(&let_go, true, memory_order_relaxed); /* only a flag */
 	engine_destroy(g->engine); /* keeps all memory: the thread may still look at it */
+}
+
+static void all_abandoned(void)
+{
+	static struct graph own, pool;
+
+	abandoned(&own, &stuck_desc, 2, "a daemon stuck in its own code is abandoned");
+	abandoned(&pool, &jammed_desc, 1, "also when it has taken the only worker with it");
 }
 
 /* Both of two replicas wait at both inputs. The one that the first input wakes is held in its
@@ -973,7 +989,7 @@ int main(int argc, char **argv)
 	sections();
 	deadlock();
 	beside();
-	abandoned();
+	all_abandoned();
 	printf("1..%d\n", n_tests);
 	return n_failed != 0;
 }
