@@ -227,6 +227,11 @@ struct pc_replay {
 	size_t data_size;         /* bytes */
 	pc_replay_fn *output;     /* NULL: what is emitted is dropped */
 	void *user;
+	const char *
+		file; /* lives as `data`: a build that takes the stage over before the item comes, on a fresh
+	                   * state, as pc_graph_swap_set() would, yet untried: so its crash, or
+	                   * its failure, is that of the graph. NULL, or the file that the graph
+	                   * has: its own */
 };
 
 /** Leave of a loaded graph, before its start, that stage alone, with its parameters and the shared
@@ -334,6 +339,13 @@ struct pc_swap_report {
 	                 * file by its name, as debuggers do, finds the new ones */
 	bool neighbours; /* refused because of the type of what flows to or from others: with new
 	                  * builds of them it may be taken as a set */
+	bool at_item; /* refused because it failed, or crashed, with an item that it was tried
+	               * with. As that was sent by the builds that run, it may be taken as a set
+	               * with new ones of those for which pc_graph_feeds() */
+	struct pc_crash_item
+		*crashed; /* refused because it crashed, or hung, at this item when it
+	                  * was tried, `build` and `file` being its own; to be saved as that of
+	                  * any crash, and freed by one free(). Else NULL */
 };
 
 /** Let a stage run another build of its plugin, while the graph runs: no item is lost, doubled or
@@ -391,6 +403,11 @@ PC_API int pc_graph_swap_set(struct pc_graph *graph, const struct pc_swap_item *
                              const struct pc_swap_options *options,
                              struct pc_swap_report *ret_reports, size_t report_size,
                              struct pc_error **ret_err);
+
+/** Whether a new build of stage `from` may change what comes to stage `to`: it sends something there,
+ * straight or through stages that pass it on. False also when there are no such stages, or no
+ * memory. [any] while the graph runs. Since 1.0. */
+PC_API bool pc_graph_feeds(struct pc_graph *graph, const char *from, const char *to);
 
 /** A build of a stage's plugin that is in force, or is kept for the way back. */
 struct pc_build_row {

@@ -228,6 +228,10 @@ static void put_report_json(FILE *out, const struct job *job)
 		fputs(",\"probe\":", out);
 		say_json(out, r->probe);
 	}
+	if (job->saved) {
+		fputs(",\"saved\":", out);
+		say_json(out, job->saved);
+	}
 }
 
 static void put_json(FILE *out, const struct job *job)
@@ -272,8 +276,8 @@ static void on_done(void *user, const struct job *job)
 	else if (job->result == PC_OK)
 		put_done(text.stream, job);
 	else
-		fputs(job->error ? pc_error_text(job->error)
-		                 : "the graph has ended before it was begun",
+		fputs(jobs_reason(job) ? jobs_reason(job)
+		                       : "the graph has ended before it was begun",
 		      text.stream);
 	put_json(json.stream, job);
 	if (say_text_end(&text) && say_text_end(&json))

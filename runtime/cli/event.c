@@ -208,6 +208,10 @@ void event_json(const struct event *e, FILE *out)
 		fputs(",\"reason\":", out);
 		say_json(out, e->reason);
 	}
+	if (e->saved) {
+		fputs(",\"saved\":", out);
+		say_json(out, e->saved);
+	}
 	fputs("}\n", out);
 }
 

@@ -33,7 +33,9 @@ struct event {
 	int64_t pause_median_ns, pause_worst_ns, took_ns;
 	const char *text;   /* what became of it; may be NULL */
 	const char *reason; /* why, may be several lines; may be NULL */
-	int64_t time_ns;    /* since 1970 */
+	const char
+		*saved;  /* REFUSED: the file with the item at which it crashed; may be NULL */
+	int64_t time_ns; /* since 1970 */
 };
 
 int64_t event_now_ns(void);

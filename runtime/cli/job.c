@@ -6,6 +6,7 @@
  * the order in which things happened. */
 #include "cli/job.h"
 
+#include "cli/crash-item.h"
 #include "cli/crash.h"
 #include "cli/say.h"
 
@@ -93,6 +94,20 @@ out:
 	return result;
 }
 
+/* The items at which builds crashed. Of a set the first one has the reason, as it has the error. */
+static void save_items(struct job *job)
+{
+	char bytes[2 * PATH_MAX];
+	struct crash_text said = {bytes, sizeof(bytes), 0};
+
+	for (struct job *m = job; m; m = m->with)
+		if (m->report.crashed)
+			m->saved = crash_probe_save(m->report.crashed, &said);
+	if (said.n > 0 && asprintf(&job->reason, "%s%.*s", pc_error_text(job->error),
+	                           (int)said.n, said.bytes) < 0)
+		job->reason = NULL;
+}
+
 static void do_swap(struct job *job)
 {
 	const struct pc_swap_options options = {
@@ -114,6 +129,7 @@ static void do_swap(struct job *job)
 		                       &job->report, sizeof(job->report), &job->error);
 	for (struct job *m = job; m; m = m->with)
 		m->result = result;
+	save_items(job);
 }
 
 static void do_reload(struct job *job)
@@ -193,20 +209,25 @@ static void tell_swap(const struct job *job, struct event *e, bool is_set)
 	job->jobs->tell(job->jobs->user, e);
 }
 
+const char *jobs_reason(const struct job *job)
+{
+	return job->reason ? job->reason : job->error ? pc_error_text(job->error) : NULL;
+}
+
 static void tell(const struct job *job)
 {
-	const char *reason = NULL;
+	const char *reason = jobs_reason(job);
 
 	if (job->dry_run)
 		return;
-	if (job->error)
-		/* A swap's line has the stage's name already; of a reload only the reason tells it. */
-		reason = job->kind == JOB_RELOAD ? pc_error_text(job->error)
-		                                 : event_reason(pc_error_text(job->error));
+	/* A swap's line has the stage's name already; of a reload only the reason tells it. */
+	if (reason && job->kind != JOB_RELOAD)
+		reason = event_reason(reason);
 	for (const struct job *m = job; m; m = m->with) {
 		struct event e = {.stage = m->stage,
 		                  .file = m->file,
 		                  .reason = reason,
+		                  .saved = m->saved,
 		                  .time_ns = event_now_ns()};
 
 		if (job->kind == JOB_RELOAD)
@@ -224,7 +245,10 @@ void jobs_drop(struct job *job)
 		pc_error_free(job->error);
 		free(job->report.text);
 		free(job->report.probe);
+		free(job->report.crashed);
 		free(job->text);
+		free(job->saved);
+		free(job->reason);
 		free(job->stage);
 		free(job->file);
 		free(job->origin);

@@ -44,7 +44,9 @@ struct job {
 	int result;
 	struct pc_error *error;
 	struct pc_swap_report report;
-	char *text; /* of a reload */
+	char *text;  /* of a reload */
+	char *saved; /* the file with the item at which a build crashed in its probe, or NULL */
+	char *reason; /* the error, and what became of that item; NULL: there was none */
 };
 
 struct notice;
@@ -77,6 +79,9 @@ void jobs_add(struct job *job);
 void jobs_end(struct jobs *jobs);
 /* The loop must run once more after it. */
 void jobs_fini(struct jobs *jobs);
+
+/* Why it failed, may be several lines; NULL: it did not. */
+const char *jobs_reason(const struct job *job);
 
 /* A stage by its name; false: there is none. */
 bool jobs_stage(struct pc_graph *graph, const char *name, struct pc_stage_row *ret_row);

@@ -22,7 +22,8 @@
 
 struct saved {
 	char *bytes; /* of the file; what stands below points into it */
-	const char *stage, *port, *queue, *number, *build, *file, *directory, *graph, *text;
+	const char *stage, *port, *queue, *number, *build, *file, *refused, *directory, *graph;
+	const char *text;
 	const char **defines, **paths;
 	size_t n_defines, n_paths;
 	uint64_t size; /* of the item as it was */
@@ -95,10 +96,11 @@ static void take_line(struct saved *s, const char *key, char *value)
 {
 	const struct {
 		const char *key, **to;
-	} texts[] = {
-		{"stage", &s->stage},   {"port", &s->port},   {"queue", &s->queue},
-		{"number", &s->number}, {"build", &s->build}, {"file", &s->file},
-		{"graph", &s->graph},   {"text", &s->text},   {"directory", &s->directory}};
+	} texts[] = {{"stage", &s->stage},         {"port", &s->port},
+	             {"queue", &s->queue},         {"number", &s->number},
+	             {"build", &s->build},         {"file", &s->file},
+	             {"graph", &s->graph},         {"text", &s->text},
+	             {"directory", &s->directory}, {"refused", &s->refused}};
 
 	unescape(value);
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
@@ -193,6 +195,17 @@ static void print(void *user, const char *port, const void *data, size_t size)
 	atomic_fetch_add_explicit(&s->emitted, 1, memory_order_relaxed);
 }
 
+/* Relative to where pcrun ran; that is not gone to for another graph. NULL: no memory. */
+static char *refused_file(const struct saved *s, const struct args *args)
+{
+	bool here = args->n_files < 2 || s->file[0] == '/' || !s->directory;
+	char *path;
+
+	return asprintf(&path, "%s%s%s", here ? "" : s->directory, here ? "" : "/", s->file) < 0
+	               ? NULL
+	               : path;
+}
+
 static int load(struct pc_graph **ret, const struct saved *s, const struct args *args,
                 struct pc_error **err)
 {
@@ -219,17 +232,32 @@ static bool is_one_file(const char *a, const char *b)
 	                             x.st_dev == y.st_dev && x.st_ino == y.st_ino);
 }
 
-static void tell_build(struct pc_graph *graph, const struct saved *s)
+/* A build that was refused is brought back. Of one that ran the graph has the last word: it may
+ * name a newer one. */
+static void tell_build(struct pc_graph *graph, const struct saved *s, const struct args *args)
 {
 	struct pc_stage_row row;
 
-	for (size_t i = 0; s->file && pc_graph_stage(graph, i, &row, sizeof(row)); i++)
-		if (strcmp(row.name, s->stage) == 0 && row.file &&
-		    !is_one_file(s->file, row.file))
+	for (size_t i = 0; s->file && pc_graph_stage(graph, i, &row, sizeof(row)); i++) {
+		if (strcmp(row.name, s->stage) != 0 || !row.file ||
+		    is_one_file(s->file, row.file))
+			continue;
+		if (!s->refused)
 			say("warning: what crashed was v%s of '%s', a build of %s; this is %s, "
 			    "as "
 			    "the graph has it",
 			    s->build ? s->build : "?", s->stage, s->file, row.file);
+		else if (!args->quiet)
+			say("'%s' gets the build that was refused, of %s, in place of %s",
+			    s->stage, s->file, row.file);
+	}
+}
+
+/* That is told above; a swap that fails is told by the graph's end. */
+static void on_swap(void *user, const struct pc_swap_event *event)
+{
+	(void)user;
+	(void)event;
 }
 
 static int run(struct pc_graph *graph, struct saved *s, const struct args *args)
@@ -237,12 +265,13 @@ static int run(struct pc_graph *graph, struct saved *s, const struct args *args)
 	const struct pc_run_options options = {.size = sizeof(options),
 	                                       .workers = 1,
 	                                       .log = say_log,
-	                                       .log_level = args->quiet ? PC_WARN : PC_INFO};
+	                                       .log_level = args->quiet ? PC_WARN : PC_INFO,
+	                                       .swap = on_swap};
 	struct pc_error *err = NULL;
 	int rc = pc_graph_start(graph, &options, &err);
 
 	if (rc == PC_OK) {
-		tell_build(graph, s);
+		tell_build(graph, s, args);
 		rc = pc_graph_wait(graph, PC_FOREVER, &err);
 	}
 	if (rc != PC_OK) {
@@ -271,12 +300,20 @@ static int replay(struct saved *s, const struct args *args)
 	                         .user = s};
 	struct pc_graph *graph = NULL;
 	struct pc_error *err = NULL;
+	char *build = NULL;
 	int rc, status;
 
 	if (args->n_files < 2 && s->graph && strcmp(s->graph, "-") == 0) {
 		say("the graph came through standard input; give it: pcrun replay %s GRAPH",
 		    args->files[0]);
 		return STATUS_USAGE;
+	}
+	if (s->file && s->refused) {
+		item.file = s->file = build = refused_file(s, args);
+		if (!build) {
+			say("out of memory");
+			return STATUS_FAILED;
+		}
 	}
 	rc = load(&graph, s, args, &err);
 	if (rc == PC_OK) {
@@ -293,6 +330,7 @@ static int replay(struct saved *s, const struct args *args)
 	}
 	pc_error_free(err);
 	pc_graph_free(graph);
+	free(build);
 	return status;
 }
 

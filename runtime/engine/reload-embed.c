@@ -68,6 +68,7 @@ static int swap_all(struct wanted *w, bool dry_run, struct pc_error **err)
 		}
 		free(report.text);
 		free(report.probe);
+		free(report.crashed);
 		pc_error_free(why);
 	}
 	if (rc)

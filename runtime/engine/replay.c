@@ -5,6 +5,11 @@
  * something that emits the saved item into one of its inputs; something that takes what it emits.
  * Everything then runs as always, so that a debugger sees what it would see in the real graph.
  *
+ * Another build than the graph's is swapped in while the item waits, by the engine's own means: so
+ * parameters and ports go over by name, as they did, or would have done, when that build came.
+ * The feed asks for it, on a thread of its own, since it blocks until the stage has changed; as a set
+ * of one, since the old code must not get the item back when the new code fails on it.
+ *
  * Other inputs have to end some time. That may make the stage end as well (one that joins pairs,
  * say), so they wait for a join that passes when the item has been done.
  */
@@ -15,22 +20,46 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define JOIN_FED 2 /* behind the two that are built in */
 #define N_JOINS  3
+#define SWAP_NS  (10 * PC_SEC) /* for the stage to change to another build */
 
 /* ---------------------------------------------------------------------- what surrounds it --- */
 
 struct feed {
 	const void *data;
 	size_t size;
-	bool full; /* it has the item */
+	bool full;                /* it has the item */
+	const char *stage, *file; /* the build, or NULL */
 };
+
+static int take_build(struct pc_stage *st, const struct feed *f)
+{
+	struct engine *e = replica_of(st)->engine;
+	struct swap_set_member m = {.stage = swap_find_stage(e, f->stage),
+	                            .how = SWAP_SET | SWAP_RESET | SWAP_RETRY};
+	struct pc_error *err = NULL;
+	int rc = swap_load(&m.offer, m.stage, f->file, m.how, NULL, &err);
+
+	if (rc == PC_OK)
+		rc = swap_set_ask(e, &m, 1, false, SWAP_NS, &err);
+	if (rc != PC_OK)
+		rc = pc_fail(st, "%s", pc_error_text(err));
+	swap_unpin_stage(m.stage);
+	free(m.report.words);
+	pc_error_free(err);
+	return rc;
+}
 
 static int feed_produce(struct pc_stage *st, void *state)
 {
 	const struct feed *f = state;
+	int rc = f->file ? take_build(st, f) : PC_OK;
 
+	if (rc != PC_OK)
+		return rc;
 	if (f->full && pc_emit_copy(st, 0, f->data, f->size) != PC_OK)
 		return pc_fail(st, "out of memory: the item has %zu bytes", f->size);
 	return PC_END;
@@ -134,7 +163,14 @@ static void add_feed(struct making *m, uint32_t input, const struct pc_replay *r
 
 	if (nomem(m))
 		return;
-	*state = (struct feed){replay->data, replay->data_size, full};
+	*state = (struct feed){.data = replay->data, .size = replay->data_size, .full = full};
+	if (full && replay->file) {
+		state->stage = s->name;
+		state->file = replay->file;
+		f->own_thread = true;
+		f->file = s->file; /* where a mistake of it is said to be */
+		f->line = s->line;
+	}
 	f->start = full ? PLAN_JOIN_START : JOIN_FED;
 	s->inputs[input].queue =
 		add_queue(m, full ? "the saved item" : "nothing", m->n_stages - 1, 0);
@@ -242,6 +278,20 @@ static uint32_t find_input(const struct pc_stage_desc *desc, const char *name)
 	return PLAN_NONE;
 }
 
+static bool is_one_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
+	       x.st_ino == y.st_ino;
+}
+
+/* The graph has that build anyway. */
+static bool has_build(const struct plan_stage *s, const char *file)
+{
+	return s->plugin && is_one_file(file, s->plugin->file);
+}
+
 PC_API int pc_graph_replay(struct pc_graph *graph, const struct pc_replay *replay,
                            struct pc_error **ret_err)
 {
@@ -262,6 +312,8 @@ PC_API int pc_graph_replay(struct pc_graph *graph, const struct pc_replay *repla
 	if (port == PLAN_NONE)
 		return error_set(ret_err, PC_INVALID, "stage '%s' has no input '%s'", own.stage,
 		                 own.port ? own.port : "");
+	if (own.file && has_build(&plan->stages[stage], own.file))
+		own.file = NULL;
 	if (reshape(plan, stage, port, &own) != PC_OK)
 		return error_set(ret_err, PC_NOMEM, "out of memory");
 	return PC_OK;

@@ -37,7 +37,7 @@ void swap_unpin_stage(struct stage *s)
 
 static int swap_stage(struct stage *s, const char *stage, const char *file,
                       const struct pc_swap_options *o, struct swap_report *report,
-                      char **ret_probe, struct pc_error **err)
+                      struct swap_trial *trial, struct pc_error **err)
 {
 	struct swap_wish wish = {
 		.how = (o->dry_run ? SWAP_DRY_RUN : 0u) | (o->reset_state ? SWAP_RESET : 0u) |
@@ -45,13 +45,12 @@ static int swap_stage(struct stage *s, const char *stage, const char *file,
 		.timeout_ns = o->timeout_ns > 0 ? o->timeout_ns : 10 * PC_SEC,
 		.probation_ns = o->probation_ns > 0 ? o->probation_ns : 200 * PC_MS,
 	};
-	struct swap_trial trial = {.stage = s, .how = wish.how};
 	struct swap_offer offer = {0};
 	int rc;
 
-	rc = file ? swap_load(&offer, s, file, wish.how, o->no_probe ? NULL : &trial, err)
+	*trial = (struct swap_trial){.stage = s, .how = wish.how};
+	rc = file ? swap_load(&offer, s, file, wish.how, o->no_probe ? NULL : trial, err)
 	          : PC_OK;
-	*ret_probe = trial.words;
 	if (rc) {
 		error_add(err, "stage '%s': refused, the old build keeps running", stage);
 		return rc == PC_NOMEM ? rc : PC_WRONG;
@@ -61,7 +60,7 @@ static int swap_stage(struct stage *s, const char *stage, const char *file,
 
 static int swap_one(struct pc_graph *graph, const char *stage, const char *file,
                     const struct pc_swap_options *o, struct swap_report *report,
-                    char **ret_probe, struct pc_error **err)
+                    struct swap_trial *trial, struct pc_error **err)
 {
 	struct engine *e = embed_engine(graph);
 	struct stage *s;
@@ -77,17 +76,20 @@ static int swap_one(struct pc_graph *graph, const char *stage, const char *file,
 		               o->back ? "back, or to a file? not both"
 		                       : "to what? no file is given");
 	else
-		rc = swap_stage(s, stage, file, o, report, ret_probe, err);
+		rc = swap_stage(s, stage, file, o, report, trial, err);
 	swap_unpin_stage(s);
 	return rc;
 }
 
-void swap_report_give(const struct swap_report *report, char *probe, void *ret, size_t size)
+void swap_report_give(const struct swap_report *report, const struct swap_trial *trial,
+                      void *ret, size_t size)
 {
 	static const struct swap_report nothing;
+	static const struct swap_trial untried;
 	struct pc_swap_report out;
 
 	report = report ? report : &nothing;
+	trial = trial ? trial : &untried;
 	out = (struct pc_swap_report){.from = report->from,
 	                              .to = report->to,
 	                              .item = report->position,
@@ -96,16 +98,20 @@ void swap_report_give(const struct swap_report *report, char *probe, void *ret, 
 	                              .took_ns = report->took_ns,
 	                              .text = report->words,
 	                              .unchanged = report->unchanged,
-	                              .probe = probe,
+	                              .probe = trial->words,
 	                              .refreshed = report->refreshed,
-	                              .neighbours = report->neighbours};
+	                              .neighbours = report->neighbours,
+	                              .at_item = trial->at_item,
+	                              .crashed = trial->crashed};
 	if (ret)
 		memcpy(ret, &out, size < sizeof(out) ? size : sizeof(out));
 	/* What the caller's struct has no room for. */
 	if (!ret || size < offsetof(struct pc_swap_report, probe))
 		free(report->words);
 	if (!ret || size < offsetof(struct pc_swap_report, refreshed))
-		free(probe);
+		free(trial->words);
+	if (!ret || size < sizeof(out))
+		free(trial->crashed);
 }
 
 PC_API int pc_graph_swap(struct pc_graph *graph, const char *stage, const char *file,
@@ -115,7 +121,7 @@ PC_API int pc_graph_swap(struct pc_graph *graph, const char *stage, const char *
 {
 	struct pc_swap_options own = {.size = sizeof(own)};
 	struct swap_report report = {0};
-	char *probe = NULL;
+	struct swap_trial trial = {0};
 	int rc;
 
 	if (ret_err)
@@ -123,8 +129,8 @@ PC_API int pc_graph_swap(struct pc_graph *graph, const char *stage, const char *
 	if (options)
 		memcpy(&own, options,
 		       options->size < sizeof(own) ? options->size : sizeof(own));
-	rc = swap_one(graph, stage, file, &own, &report, &probe, ret_err);
-	swap_report_give(&report, probe, ret_report, report_size);
+	rc = swap_one(graph, stage, file, &own, &report, &trial, ret_err);
+	swap_report_give(&report, &trial, ret_report, report_size);
 	return rc;
 }
 

@@ -313,9 +313,18 @@ static void go_without(struct swap_trial *trial, const char *helper, const char 
 		           why);
 }
 
-static int decide(struct swap_trial *trial, const char *helper, int request, const char *loaded,
-                  struct probe_end *end, int64_t took_ns, const char *left_out,
-                  struct pc_error **err)
+/* What is tried. */
+struct
+try {
+	const struct loader_copy *copy;
+	const struct record *record; /* or NULL */
+	const char *helper;
+	struct buf request;
+	const char *left_out; /* or NULL */
+};
+
+static int decide(struct swap_trial *trial, const struct try *try, int request,
+                  struct probe_end *end, int64_t took_ns, struct pc_error **err)
 {
 	struct probe_report report;
 	struct buf words = {0};
@@ -326,17 +335,23 @@ static int decide(struct swap_trial *trial, const char *helper, int request, con
 	if (report.magic != PROBE_MAGIC ||
 	    atomic_load_explicit(&report.verdict, memory_order_relaxed) == PROBE_BROKEN) {
 		report.text[sizeof(report.text) - 1] = '\0';
-		go_without(trial, helper,
+		go_without(trial, try->helper,
 		           report.magic != PROBE_MAGIC
 		                   ? "it does not answer (of another version?)"
 		                   : report.text);
 		return PC_OK;
 	}
-	rc = swap_verdict(&report, end, loaded, err);
-	if (rc)
+	rc = swap_verdict(&report, end, try->copy->path, err);
+	if (rc) {
+		/* relaxed: a copy */
+		trial->at_item =
+			atomic_load_explicit(&report.step, memory_order_relaxed) == PROBE_ITEM;
+		trial->crashed =
+			swap_crashed(trial->stage, try->record, &report, try->copy->file);
 		return rc;
+	}
 	buf_addf(&words, "probe ok, %.1f ms: ", (double)took_ns / 1e6);
-	swap_verdict_words(&report, left_out, &words);
+	swap_verdict_words(&report, try->left_out, &words);
 	trial->words = buf_take(&words);
 	/* Whoever says what happens to stages has it in the report. */
 	if (trial->words && !trial->stage->engine->swapped)
@@ -345,27 +360,25 @@ static int decide(struct swap_trial *trial, const char *helper, int request, con
 	return PC_OK;
 }
 
-static int run(struct swap_trial *trial, const char *helper, const struct buf *request_bytes,
-               const char *loaded, const char *left_out, struct pc_error **err)
+static int run(struct swap_trial *trial, const struct try *try, struct pc_error **err)
 {
-	int request = request_file(request_bytes), said = memory_file("pcrun-probe-said");
+	int request = request_file(&try->request), said = memory_file("pcrun-probe-said");
 	int64_t begun = clock_now_ns();
 	struct probe_end end = {0};
 	char text[SAID] = "";
 	pid_t pid;
 	int rc;
 
-	rc = request < 0 || said < 0 ? errno : start(&pid, helper, request, said);
+	rc = request < 0 || said < 0 ? errno : start(&pid, try->helper, request, said);
 	if (rc) {
-		go_without(trial, helper, strerror(rc));
+		go_without(trial, try->helper, strerror(rc));
 		rc = PC_OK;
 		goto done;
 	}
 	wait_for_end(pid, request, &end);
 	read_said(said, text);
 	end.said = text;
-	rc = decide(trial, helper, request, loaded, &end, clock_now_ns() - begun, left_out,
-	            err);
+	rc = decide(trial, try, request, &end, clock_now_ns() - begun, err);
 done:
 	if (request >= 0)
 		close(request);
@@ -378,21 +391,21 @@ int swap_probe(struct swap_trial *trial, const struct loader_copy *copy, struct 
 {
 	struct stage *s = trial->stage;
 	struct record *record;
-	struct buf request = {0};
-	const char *left_out = NULL;
+	struct try try = {.copy = copy};
 	char *helper;
 	int rc;
 
 	if (runs_already(trial, copy->code))
 		return PC_OK;
-	record = swap_record(s);
-	helper = find_helper();
-	if (helper && swap_request_make(&request, s, copy, trial->how, record, &left_out))
-		rc = run(trial, helper, &request, copy->path, left_out, err);
+	try.record = record = swap_record(s);
+	try.helper = helper = find_helper();
+	if (helper &&
+	    swap_request_make(&try.request, s, copy, trial->how, record, &try.left_out))
+		rc = run(trial, &try, err);
 	else
 		rc = error_set(err, PC_NOMEM, "out of memory");
 	swap_record_free(record);
-	buf_fini(&request);
+	buf_fini(&try.request);
 	free(helper);
 	return rc;
 }

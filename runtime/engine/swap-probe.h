@@ -8,6 +8,7 @@
  *   swap-request.c      all that the helper must know, as bytes
  *   swap-probe.c        pc_graph_swap()'s thread: starts the helper, waits, decides
  *   swap-verdict.c      what became of it, in words
+ *   swap-crashed.c      the item at which it crashed, for whoever wants to do that again
  *   probe-main.c        the helper: its limits, and the order of what is tried
  *   probe-read.c        the request, read
  *   probe-graph.c       a graph of one stage around the new build
@@ -98,6 +99,13 @@ struct probe_report {
 
 /* ------------------------------------------------------------- the live stage's side --- */
 
+/* Where a recorded item is. */
+struct record_item {
+	uint32_t port;   /* of the graph's */
+	uint64_t number; /* of those of that input, from 1 */
+	size_t at, size; /* its bytes, in those of the record */
+};
+
 /* A copy of a replica's state, and what it did after that. Numbers and bytes are written as
  * swap-request.c does. */
 struct record {
@@ -105,7 +113,9 @@ struct record {
 	bool has_state;
 	size_t state_size; /* of that build */
 	void *state;       /* at most SWAP_SNAPSHOT_ONCE bytes */
+	uint32_t replica;
 	uint32_t n_items;
+	struct record_item items[PROBE_ITEMS];
 	char *bytes; /* PROBE_ITEM_BYTES; NULL: the stage is not pure */
 	size_t size;
 	size_t before; /* [replica] size without the item in work */
@@ -140,6 +150,11 @@ int swap_verdict(struct probe_report *report, const struct probe_end *end, const
                  struct pc_error **err);
 void swap_verdict_words(const struct probe_report *report, const char *left_out,
                         struct buf *words);
+
+/* swap-crashed.c. The build was refused. One block, malloc'd; NULL: it did not crash at an item, or
+ * there is no memory. `file`: of the build */
+struct pc_crash_item *swap_crashed(struct stage *s, const struct record *record,
+                                   const struct probe_report *report, const char *file);
 
 /* ------------------------------------------------------------------ the helper's side --- */
 

@@ -162,6 +162,7 @@ static void copy_state(struct replica *r, struct record *record)
 	size_t size = r->build->desc->state_size;
 
 	record->build = r->build->number;
+	record->replica = r->pub.replica;
 	record->state_size = size;
 	if (size > SWAP_SNAPSHOT_ONCE)
 		return;
@@ -229,14 +230,17 @@ static void give_without(struct replica *r)
 void swap_record_item(struct replica *r, const struct input *in, const struct item *item)
 {
 	struct record *record = r->swap.record;
+	uint32_t port = (uint32_t)(in - r->inputs);
 
 	record->size = record->before;
-	if (record->build != r->build->number ||
-	    !add_number(record, (uint64_t)(in - r->inputs)) || !add_item(record, item)) {
+	if (record->build != r->build->number || !add_number(record, port) ||
+	    !add_item(record, item)) {
 		give_without(r);
 		return;
 	}
 	record->at = record->size;
+	record->items[record->n_items] = (struct record_item){
+		port, input_item_number(in), record->size - item->pub.size, item->pub.size};
 }
 
 static bool add_outputs(struct replica *r, struct record *record)

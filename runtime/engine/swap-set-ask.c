@@ -118,30 +118,15 @@ static int find_members(struct asked *a, const struct pc_swap_item *items,
 	return PC_OK;
 }
 
-static bool is_in(const struct asked *a, uint32_t stage)
-{
-	for (size_t i = 0; i < a->n; i++)
-		if (a->members[i].stage->index == stage)
-			return true;
-	return false;
-}
-
-/* Marks those that others of the set feed. */
+/* Marks those that others of the set feed, or they themselves. */
 static void find_fed(struct asked *a)
 {
 	pthread_mutex_lock(&a->e->shape);
-	for (size_t i = 0; i < a->n; i++) {
-		const struct stage *s = a->members[i].stage;
-
-		for (uint32_t k = 0; k < s->desc->n_inputs; k++) {
-			const struct plan_queue *q =
-				&a->e->plan->queues[s->plan->inputs[k].queue];
-
-			for (uint32_t w = 0; w < q->n_writers; w++)
-				if (is_in(a, q->writers[w]))
-					a->members[i].how |= SWAP_FED;
-		}
-	}
+	for (size_t i = 0; i < a->n; i++)
+		for (size_t k = 0; k < a->n && !(a->members[i].how & SWAP_FED); k++)
+			if (swap_feeds(a->e, a->members[k].stage->index,
+			               a->members[i].stage->index))
+				a->members[i].how |= SWAP_FED;
 	pthread_mutex_unlock(&a->e->shape);
 }
 
@@ -211,7 +196,7 @@ PC_API int pc_graph_swap_set(struct pc_graph *graph, const struct pc_swap_item *
 			swap_unpin_stage(a.members[i].stage);
 	for (size_t i = 0; i < n; i++)
 		swap_report_give(a.members ? &a.members[i].report : NULL,
-		                 a.trials ? a.trials[i].words : NULL,
+		                 a.trials ? &a.trials[i] : NULL,
 		                 ret_reports ? (char *)ret_reports + i * report_size : NULL,
 		                 report_size);
 	free(a.members);

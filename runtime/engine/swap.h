@@ -441,7 +441,9 @@ void swap_findings(const struct build *from, const struct build *to, struct buf 
 struct swap_trial {
 	struct stage *stage;
 	unsigned how;
-	char *words; /* what was tried, one line; malloc'd, may be NULL */
+	char *words;                   /* what was tried, one line; malloc'd, may be NULL */
+	bool at_item;                  /* it was refused for what it did with a recorded item */
+	struct pc_crash_item *crashed; /* at which it crashed; malloc'd, or NULL */
 };
 int swap_probe(struct swap_trial *trial, const struct loader_copy *copy, struct pc_error **err);
 
@@ -458,7 +460,8 @@ void swap_stage_row(const struct stage *s, struct pc_stage_row *row);
 struct stage *swap_find_stage(struct engine *e, const char *name);
 void swap_unpin_stage(struct stage *s);
 /* Into a struct pc_swap_report of `size` bytes, or nowhere; the texts go with it, or are freed. */
-void swap_report_give(const struct swap_report *report, char *probe, void *ret, size_t size);
+void swap_report_give(const struct swap_report *report, const struct swap_trial *trial,
+                      void *ret, size_t size);
 
 /* swap-turn.c, [control] */
 bool swap_turn(struct engine *e); /* true: something was done */
@@ -503,6 +506,9 @@ void swap_failure_note(struct stage *s, const struct build *b, const char *why);
 int swap_failure_check(struct stage *s, uint64_t code, unsigned how, struct pc_error **err);
 void swap_failure_forget(struct stage *s, const struct build *b); /* it is trusted. [control] */
 void swap_failures_free(struct stage *s);                         /* after the end */
+/* swap-feeds.c. Whether items that the one sends get to the other, straight or through stages that
+ * pass them on. Under `shape`. False: also when there is no memory. */
+bool swap_feeds(const struct engine *e, uint32_t from, uint32_t to);
 /* swap-make.c, [control] */
 int swap_make_cuts(struct cut **ret, struct stage *s, struct build *to, unsigned how,
                    struct pc_error **err);

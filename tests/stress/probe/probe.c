@@ -105,6 +105,22 @@ static bool end(struct pc_graph *graph, char **ret_why)
 	return rc == PC_STOPPED;
 }
 
+/* Of the last swap: what it says of the item that was the end of the build. */
+static bool at_item, crashed, right;
+
+/* Numbers from 0 are counted from 1. */
+static bool is_right(const struct pc_crash_item *item)
+{
+	uint64_t value;
+
+	if (item->size != sizeof(value))
+		return false;
+	memcpy(&value, item->data, sizeof(value));
+	return item->number == value + 1 && strcmp(item->stage, "mid") == 0 &&
+	       strcmp(item->port, "in") == 0 && strcmp(item->queue, "numbers -> mid") == 0 &&
+	       strstr(item->file, ".so") && item->build > 1 && item->replica == 0;
+}
+
 static int swap(struct pc_graph *graph, const char *build, bool dry, char **ret_probe,
                 struct pc_error **err)
 {
@@ -117,6 +133,10 @@ static int swap(struct pc_graph *graph, const char *build, bool dry, char **ret_
 	snprintf(file, sizeof(file), "%s/%s.so", dir, build);
 	rc = pc_graph_swap(graph, "mid", file, &options, &r, sizeof(r), err);
 	free(r.text);
+	at_item = r.at_item;
+	crashed = r.crashed;
+	right = crashed && is_right(r.crashed);
+	free(r.crashed);
 	*ret_probe = r.probe ? r.probe : strdup("");
 	return rc;
 }
@@ -199,6 +219,11 @@ static void refused(struct pc_graph *graph, const struct wrong *w)
 	snprintf(what, sizeof(what), "%s is refused, and the old build runs on", w->build);
 	report(rc == PC_WRONG && has_all(pc_error_text(err), w->says) &&
 	               row_of(graph, "mid").build == build && flows_on(graph),
+	       what, why);
+	snprintf(what, sizeof(what), "%s: its item, if it crashed with one", w->build);
+	report(at_item == (strncmp(w->build, "item_", 5) == 0) &&
+	               crashed == (at_item && strcmp(w->build, "item_fail") != 0) &&
+	               right == crashed,
 	       what, why);
 	pc_error_free(err);
 	free(probe);

@@ -1,5 +1,6 @@
 /* shim.c: loaded by LD_PRELOAD: a machine on which some calls fail.
- * NO_TMPFILE set: the file system knows no files without a name.
+ * NO_TMPFILE=1: the file system knows no files without a name.
+ * FULL=DIRECTORY: there is no room for what is in it.
  * THREADS=N: no more than N can be started. */
 #include <dlfcn.h>
 #include <errno.h>
@@ -7,7 +8,17 @@
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *given(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? value : NULL;
+}
 
 /* What openat() is called where files are large. */
 int openat64(int dir, const char *path, int flags, ...)
@@ -20,11 +31,27 @@ int openat64(int dir, const char *path, int flags, ...)
 	va_start(ap, flags);
 	mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(ap, mode_t) : 0;
 	va_end(ap);
-	if ((flags & O_TMPFILE) == O_TMPFILE && getenv("NO_TMPFILE")) {
+	if ((flags & O_TMPFILE) == O_TMPFILE && given("NO_TMPFILE")) {
 		errno = EOPNOTSUPP;
 		return -1;
 	}
 	return real(dir, path, flags, mode);
+}
+
+ssize_t write(int fd, const void *bytes, size_t size)
+{
+	ssize_t (*real)(int, const void *, size_t) =
+		(ssize_t(*)(int, const void *, size_t))dlsym(RTLD_NEXT, "write");
+	const char *full = given("FULL");
+	char link[40], to[4096] = "";
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (full && readlink(link, to, sizeof(to) - 1) > 0 &&
+	    strncmp(to, full, strlen(full)) == 0) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return real(fd, bytes, size);
 }
 
 int pthread_create(pthread_t *ret, const pthread_attr_t *attributes, void *(*start)(void *),
