@@ -17,7 +17,12 @@
  *
  * When what flows between two stages changes, each of them is refused, because of the other. Nobody
  * knows which will be saved next, so they are kept in mind: as soon as there are two of them, all
- * are tried as a set. If that is refused, too, the next one that is saved leads to the next try. */
+ * are tried as a set. If that is refused, too, the next one that is saved leads to the next try.
+ *
+ * A stage that takes any type is not refused for it; but if it is pure, its probe gives the new
+ * code items of the old kind, which it may not be able to do. So a build that was refused for what
+ * it did with an item belongs to the set, too, if one of those whose types have changed feeds it:
+ * as a member of the set it is not given such items. */
 #include "cli/watch.h"
 
 #include "cli/say.h"
@@ -146,10 +151,10 @@ static void on_done(void *user, const struct job *job)
 	if (!f || f->code != job->code)
 		return;
 	f->bad = job->result == PC_WRONG;
-	if (job->report.neighbours) {
-		f->neighbours = true;
+	f->neighbours |= job->report.neighbours;
+	f->at_item |= job->report.at_item;
+	if (job->report.neighbours || job->report.at_item)
 		try_set(s);
-	}
 	/* What was in the way may be gone the next time; and that it failed should be said again. */
 	f->has_code = f->bad || job->result == PC_OK;
 }
@@ -208,7 +213,25 @@ static void on_set_done(void *user, const struct job *job)
 	for (const struct job *m = job; m; m = m->with)
 		for (struct watched *f = s->watch.files; f; f = f->next)
 			if (!f->is_graph && strcmp(f->file, m->file) == 0)
-				f->bad = f->neighbours = false;
+				f->bad = f->neighbours = f->at_item = false;
+}
+
+/* By a stage that is to be swapped for its types. */
+static bool is_fed(struct session *s, const char *stage)
+{
+	struct pc_stage_row row;
+
+	for (const struct watched *f = s->watch.files; f; f = f->next)
+		for (size_t i = 0;
+		     f->neighbours && pc_graph_stage(s->graph, i, &row, sizeof(row)); i++)
+			if (uses(&row, f) && pc_graph_feeds(s->graph, row.name, stage))
+				return true;
+	return false;
+}
+
+static bool belongs(struct session *s, const struct watched *f, const struct pc_stage_row *row)
+{
+	return uses(row, f) && (f->neighbours || is_fed(s, row->name));
 }
 
 static void try_set(struct session *s)
@@ -220,9 +243,10 @@ static void try_set(struct session *s)
 		if (j->watched && j->with && !j->running)
 			return;
 	for (const struct watched *f = s->watch.files; f; f = f->next) {
-		for (size_t i = 0;
-		     f->neighbours && pc_graph_stage(s->graph, i, &row, sizeof(row)); i++) {
-			if (!uses(&row, f))
+		for (size_t i = 0; (f->neighbours || f->at_item) &&
+		                   pc_graph_stage(s->graph, i, &row, sizeof(row));
+		     i++) {
+			if (!belongs(s, f, &row))
 				continue;
 			if (job ? !jobs_with(job, row.name, f->file)
 			        : !(job = jobs_new(&s->jobs, JOB_SWAP, row.name, f->file)))
@@ -294,7 +318,7 @@ static void on_whole(struct watched *f, uint64_t code)
 		return;
 	f->code = code;
 	f->has_code = true;
-	f->bad = f->neighbours = false;
+	f->bad = f->neighbours = f->at_item = false;
 	take(f, same);
 }
 

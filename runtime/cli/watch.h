@@ -52,6 +52,7 @@ struct watched {
 	bool has_code;      /* … and is known */
 	bool bad;           /* … and was refused, or failed */
 	bool neighbours;    /* … because of the type of what flows to or from others */
+	bool at_item;       /* … for what it did with an item that it was tried with */
 	bool is_wrong;      /* what stands there can not be used … */
 	struct trace wrong; /* … and this is it */
 };

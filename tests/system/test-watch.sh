@@ -397,6 +397,41 @@ stop 'a pair'
 awk '$1 != NR - 1 { print "line " NR ": " $0; bad = 1; exit } END { exit bad || NR < 10 }' out >why
 is 'a pair: every number once, in order' $? 0
 
+# The second takes any text, so its types are not why it is refused: it is pure, and its probe gives it what the
+# first one sends now. Between them a stage passes it on.
+pure() {
+	link_of two "$1" 'text/*' text/line "${2:-}"'if (memcmp(item->data, kind, 1) != 0)
+		return pc_fail(st, "an item of the other kind");
+	n = snprintf(text, sizeof(text), "%.*s", (int)item->size - 1, (const char *)item->data + 1);' |
+		sed 's/PC_STAGE(/&.flags = PC_PURE, /' >two.new
+	mv two.new two.c
+}
+for between in '' ' -> delay(time=1us)'; do
+	for first in one two; do
+		what="a pure stage, ${between:+and one between, }$first is saved first"
+		sets=0
+		one a
+		pure a
+		printf 'stage one = ./one.c\nstage two = ./two.c\ngen(rate=2k) -> one%s -> two -> print\n' "$between" >pair.txt
+		start pair.txt
+		[ $first = two ] || one b
+		[ $first = two ] || until_line err '  one  REFUSED'
+		pure b
+		until_line err '  two  REFUSED'
+		[ $first = one ] || one b
+		has "$what: its probe refuses it" err '^  because: its process\(\) failed: an item of the other kind$'
+		both "$what: both are taken as one"
+		# It has a mistake, and nobody sends another kind.
+		pure b 'return pc_fail(st, "a mistake"); '
+		until_line err 'a mistake'
+		sleep 0.2
+		is "$what: no set is made of one mistake" "$(lines err 'set is refused|a mistake')" 1
+		stop "$what"
+		awk '$1 != NR - 1 { print "line " NR ": " $0; bad = 1; exit } END { exit bad || NR < 10 }' out >why
+		is "$what: every number once, in order" $? 0
+	done
+done
+
 # The graph itself.
 stage s1 >say.c
 printf 'stage s = ./say.c\ngen(rate=200) -> s -> print\n' >graph.txt
