@@ -3,7 +3,8 @@
  * $PCRUN_CRASH_DIR, if it is set, and no other; else $XDG_STATE_HOME/pcrun/crash,
  * ~/.local/state/pcrun/crash, /tmp/pcrun-crash-UID: the first that can be made, is the user's own,
  * and that nobody else may write to. Items are what users work on, so others may not read them
- * either. The oldest go when a graph starts, never in a crash. Main thread. */
+ * either. The oldest go when a graph starts, and when the item of a probe is saved, never in a
+ * crash. Main thread, and that of a job. */
 #include "cli/crash-item.h"
 
 #include <dirent.h>

@@ -25,7 +25,7 @@
 
 enum { CRASH_ITEM_FILES = 16 /* are kept */ };
 
-/* crash-dir.c. Main thread. */
+/* crash-dir.c. Main thread, and that of a job. */
 struct crash_dir {
 	int fd; /* -1: there is none, because of */
 	char reason[PATH_MAX + 64];
