@@ -20,8 +20,8 @@
  * are tried as a set. If that is refused, too, the next one that is saved leads to the next try.
  *
  * A stage that takes any type is not refused for it; but if it is pure, its probe gives the new
- * code items of the old kind, which it may not be able to do. So a build that was refused for what
- * it did with an item belongs to the set, too, if one of those whose types have changed feeds it:
+ * code items of the old kind, which it may not be able to do; or it has gone live and failed with the
+ * first of them. So a build that was refused, or undone, for what it did with an item belongs to the set, too, if one of those whose types have changed feeds it:
  * as a member of the set it is not given such items. */
 #include "cli/watch.h"
 
@@ -152,8 +152,8 @@ static void on_done(void *user, const struct job *job)
 		return;
 	f->bad = job->result == PC_WRONG;
 	f->neighbours |= job->report.neighbours;
-	f->at_item |= job->report.at_item;
-	if (job->report.neighbours || job->report.at_item)
+	f->at_item |= job->report.at_item || job->result == PC_ERROR;
+	if (f->neighbours || f->at_item)
 		try_set(s);
 	/* What was in the way may be gone the next time; and that it failed should be said again. */
 	f->has_code = f->bad || job->result == PC_OK;
@@ -256,6 +256,7 @@ static void try_set(struct session *s)
 	if (!job || !job->with)
 		goto drop;
 	job->watched = true;
+	job->retry = true; /* what it has failed with is not what it will get */
 	job->done = on_set_done;
 	job->user = s;
 	for (struct job *m = job; m; m = m->with)
