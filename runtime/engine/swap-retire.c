@@ -186,7 +186,7 @@ static bool may_go(struct stage *s, struct build *b)
 
 static void gone(struct engine *e, struct image image, const char *name)
 {
-	if (!image.begin || image_is_loaded(image))
+	if (!image.begin || image_is_loaded(image, NULL))
 		return;
 	if (!LEFT_OUT(FAULT_TOMB))
 		bury(e, image, name);

@@ -73,7 +73,7 @@ static enum loader_end release(struct held *h, struct buf *why)
 		end = LOADER_LOADED;
 	else if (p->handle && !left_behind(&h->before, p->image, p->lint.traits, why))
 		dl_close(p);
-	if (p->handle && !KEEP && image_is_loaded(p->image)) {
+	if (p->handle && !KEEP && image_is_loaded(p->image, p->loaded)) {
 		end = LOADER_LOADED;
 		if (why && !why->text)
 			add_reasons(&p->lint, why);

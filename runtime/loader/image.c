@@ -4,11 +4,13 @@
 
 #include <dlfcn.h>
 #include <link.h>
+#include <string.h>
 #include <unistd.h>
 
 struct search {
-	uintptr_t base;  /* what its addresses are relative to … */
-	uintptr_t begin; /* … or where it begins */
+	uintptr_t base;   /* what its addresses are relative to … */
+	uintptr_t begin;  /* … or where it begins … */
+	const char *name; /* … and what it was loaded as; or NULL */
 	struct image found;
 };
 
@@ -40,6 +42,8 @@ static int look(struct dl_phdr_info *info, size_t size, void *data)
 	(void)size;
 	if (s->begin ? image.begin != s->begin : info->dlpi_addr != s->base)
 		return 0;
+	if (s->name && strcmp(info->dlpi_name, s->name) != 0)
+		return 0;
 	s->found = image;
 	return 1;
 }
@@ -56,9 +60,9 @@ struct image image_of(void *handle)
 	return s.found;
 }
 
-bool image_is_loaded(struct image image)
+bool image_is_loaded(struct image image, const char *name)
 {
-	struct search s = {.begin = image.begin};
+	struct search s = {.begin = image.begin, .name = name};
 
 	return image.begin && dl_iterate_phdr(look, &s);
 }

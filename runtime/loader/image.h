@@ -13,8 +13,9 @@ struct image {
 /* Of what dlopen() gave. */
 struct image image_of(void *handle);
 
-/* Whether an object still begins there. */
-bool image_is_loaded(struct image image);
+/* Whether an object still begins there, of that name. The name tells it from one that another thread has
+ * loaded just now, where the old one was; NULL: any. */
+bool image_is_loaded(struct image image, const char *name);
 
 static inline bool image_has(struct image image, uintptr_t address)
 {

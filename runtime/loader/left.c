@@ -1,7 +1,6 @@
 /* loader/left.c: the looking of left.h.
  *
- * A thread is the build's when the C library's record of it (at the upper end of its stack, with
- * its number in it) holds an address in the image: that of the function which it was started with.
+ * A thread is the build's when the function that it was started with lies in the image (thread-start.h).
  * A build that may start threads through a library (C++'s std::thread) is looked at more closely:
  * then an address in the image on the thread's stack will do, and a thread that does not stand
  * still to be looked at. Threads that were there before the build can not be its own. All memory is
@@ -10,6 +9,7 @@
 
 #include "loader/loader.h"
 #include "loader/peek.h"
+#include "loader/thread-start.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -23,7 +23,6 @@
 #include <unistd.h>
 
 enum {
-	RECORD_BYTES = 4096,      /* of the C library's record of a thread, and a little more */
 	STACK_BYTES = 256 * 1024, /* looked at: a thread that waits has not much more */
 	LOOKS = 20                /* until a thread stands still, a millisecond apart */
 };
@@ -82,41 +81,6 @@ static bool has_address(const void *bytes, size_t size, struct image image)
 			return true;
 	}
 	return false;
-}
-
-static bool has_number(const void *bytes, size_t size, pid_t thread)
-{
-	for (size_t i = 0; i + sizeof(thread) <= size; i += sizeof(thread))
-		if (memcmp((const char *)bytes + i, &thread, sizeof(thread)) == 0)
-			return true;
-	return false;
-}
-
-/* Whether the record of the thread, wherever its stack is, names the image. */
-static bool was_started_by(pid_t thread, struct image image)
-{
-	FILE *maps = fopen("/proc/self/maps", "re");
-	char *line = NULL;
-	size_t room = 0;
-	bool found = false;
-
-	while (maps && !found && getline(&line, &room, maps) > 0) {
-		uintptr_t from, to;
-		char record[RECORD_BYTES], rights[8];
-
-		if (strchr(line, '/') ||
-		    sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %7s", &from, &to, rights) != 3)
-			continue;
-		found = strncmp(rights, "rw", 2) == 0 && to - from >= sizeof(record) &&
-		        peek_strict((const void *)(to - sizeof(record)), record,
-		                    sizeof(record)) &&
-		        has_number(record, sizeof(record), thread) &&
-		        has_address(record, sizeof(record), image);
-	}
-	free(line);
-	if (maps)
-		fclose(maps);
-	return found;
 }
 
 enum stands { RUNS, STANDS, GONE };
@@ -190,6 +154,17 @@ static void add(struct buf *what, const char *text)
 	buf_addf(what, "%s%s", what->text ? "; " : "", text);
 }
 
+/* What lies on the stack of one that the runtime has started is none of the build's: an older thread may
+ * have left it there. */
+static bool is_left(pid_t thread, struct image image, unsigned traits)
+{
+	enum thread_start start = thread_start(thread, image);
+
+	return start == THREAD_OF_IMAGE ||
+	       (start == THREAD_OF_OTHERS && (traits & LOADER_THREADS) &&
+	        is_inside(thread, image));
+}
+
 static void look_for_threads(const struct left_before *before, struct image image,
                              unsigned traits, struct buf *what)
 {
@@ -201,8 +176,7 @@ static void look_for_threads(const struct left_before *before, struct image imag
 		FILE *in;
 
 		if (was_there(before, threads[i]) || threads[i] == gettid() ||
-		    !(was_started_by(threads[i], image) ||
-		      ((traits & LOADER_THREADS) && is_inside(threads[i], image))))
+		    !is_left(threads[i], image, traits))
 			continue;
 		snprintf(name, sizeof(name), "/proc/self/task/%ld/comm", (long)threads[i]);
 		in = fopen(name, "re");

@@ -428,7 +428,7 @@ static void tombs(void)
 	for (; n < 100 && ok && !gone; n++) {
 		ok = swap(graph, n % 2 ? "mid2" : "mid1", NULL) == PC_OK;
 		doze(20);
-		gone = image_of_v2(graph).begin == 0 && !image_is_loaded(image);
+		gone = image_of_v2(graph).begin == 0 && !image_is_loaded(image, NULL);
 	}
 	doze(100); /* from dlclose() to mmap() it is the control thread's business */
 	ok = ok && gone && is_tomb(image);

@@ -170,6 +170,29 @@ Test(left, threads_of_others_are_not_its_own)
 		pthread_join(threads[i], NULL);
 }
 
+/* The C library gives the stack of a thread that has ended to the next one, with all that lies there. */
+Test(left, what_an_older_thread_has_left_on_the_stack)
+{
+	struct loader_plugin *plugin;
+	pthread_t thread;
+
+	SKIP_IF_KEPT;
+	plugin = load("#include <pthread.h>\n"
+	              "static void *run(void *a) { void *volatile left[200]; for (int i = 0; i "
+	              "< 200; i++) "
+	              "left[i] = (void *)run; return left[7] == a ? a : 0; }\n"
+	              "void leave(void) { pthread_t t; pthread_create(&t, 0, run, 0); "
+	              "pthread_join(t, 0); }\n",
+	              "-pthread");
+	call(plugin, "leave");
+	atomic_store_explicit(&over, false, memory_order_relaxed); /* a flag */
+	cr_assert(pthread_create(&thread, NULL, waits, &over) == 0);
+	usleep(20000);
+	expect(plugin, LOADER_GONE, "");
+	atomic_store_explicit(&over, true, memory_order_relaxed); /* a flag */
+	pthread_join(thread, NULL);
+}
+
 static void raise_it(void)
 {
 	raise(SIGUSR1);
