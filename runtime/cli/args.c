@@ -109,7 +109,7 @@ static bool parse_workers(const char *text, unsigned *ret)
 
 	errno = 0;
 	n = strtoul(text, &end, 10);
-	if (!isdigit((unsigned char)*text) || *end != '\0' || errno != 0 || n > 1024)
+	if (!isdigit((unsigned char)*text) || *end != '\0' || errno != 0 || n < 1 || n > 1024)
 		return false;
 	*ret = (unsigned)n;
 	return true;
@@ -150,7 +150,8 @@ static bool take_option(struct reader *r, const struct option *o, const char *sh
 		break;
 	case OPTION_WORKERS:
 		if (!parse_workers(value, &a->workers)) {
-			say("%s wants a number of threads up to 1024, not '%s'", shown, value);
+			say("%s wants a number of threads from 1 to 1024, not '%s'", shown,
+			    value);
 			return false;
 		}
 		break;

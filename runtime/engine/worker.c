@@ -429,12 +429,14 @@ static void see_to_the_rest(struct worker *w)
 	w->found = false;
 	if (watched(pool))
 		return;
-	more = has_more(w);
 	if (!pool_any_parked(pool)) {
-		if (more)
+		/* relaxed: whoever appends asks as well; this only saves the look */
+		if (!atomic_load_explicit(&pool->unwatched, memory_order_relaxed) &&
+		    has_more(w))
 			relief_ask(w->engine);
 		return;
 	}
+	more = has_more(w);
 	for (unsigned i = 0; i < pool_size(pool) && found && !more; i++)
 		more = has_more(&pool->workers[i]);
 	if (more)

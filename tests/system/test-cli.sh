@@ -36,9 +36,9 @@ run pcrun x.txt --workers
 says 'a long option without its value' 2 '--workers wants a value: --workers=N'
 run pcrun --json=1 x.txt
 says 'a value for an option that takes none' 2 '--json takes no value'
-for bad in x -1 1x '' 1025; do
+for bad in x -1 1x '' 0 1025; do
 	run pcrun "--workers=$bad" x.txt
-	says "workers: '$bad'" 2 "up to 1024, not '$bad'"
+	says "workers: '$bad'" 2 "from 1 to 1024, not '$bad'"
 done
 for bad in 3 x 3w -1s '' s 1e99s; do
 	run pcrun --drain "$bad" x.txt
