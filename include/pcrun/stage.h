@@ -5,7 +5,7 @@
  * stage brings code. `pcrun inspect NAME` shows a descriptor; pcrun-stage(7) is the tutorial.
  *
  * Contexts. Each entry below names where it may be called, or from where it is called:
- *   [control] one call at a time for the whole stage, may block.
+ *   [control] one call at a time for the whole stage, may block; not always on the same thread.
  *   [stage]   inside produce, process, process_batch or finish: one call at a time per replica,
  *             on a worker thread, or on the replica's own thread when the stage is PC_BLOCKING
  *             (or the graph says thread=own). On a worker it must not block.
@@ -289,7 +289,9 @@ struct pc_stage_desc {
 	void (*stop)(struct pc_stage *st, void *state);
 
 	/** Give back what open() took, maybe an older build's. [control], last call, exactly
-	 * once per state that was opened.
+	 * once per state that was opened. While it takes its time, other stages go on, and close;
+	 * this one has not ended before, and nothing of it is opened. When the graph is to end at
+	 * once, the call has 2 s; then it is named, and left alone.
 	 * Negative (after pc_fail): the end of the work failed, a file could not be written
 	 * say; the graph has then failed. */
 	int (*close)(struct pc_stage *st, void *state);

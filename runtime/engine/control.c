@@ -41,36 +41,6 @@ void control_post(struct engine *e, struct message *m)
 	control_nudge(e);
 }
 
-/* Another may come in its place: then nobody finds it any more who could do this at the end. Its
- * thread has told its end as its last deed but one. */
-static void has_left(struct replica *r)
-{
-	wake_close(r);
-	if (r->has_thread && thread_join(r->engine, r->thread))
-		r->joined = true;
-	replica_close(r);
-}
-
-static void replica_ended(struct replica *r)
-{
-	struct stage *s = r->stage;
-
-	if (r->reported)
-		return;
-	r->reported = true;
-	wake_close(r); /* its descriptor may soon be somebody else's */
-	if (--s->live > 0) {
-		if (r->leaving && !r->abandoned)
-			has_left(r);
-		return;
-	}
-	flag_set(&s->ended);
-	stage_close(s);
-	swap_stage_ended(s);
-	s->engine->live--;
-	join_stage_ended(s->engine, s);
-}
-
 static void place_drained(struct place *p)
 {
 	/* It was so when it was posted; it is so for ever once no writer is left. But a reload may have
@@ -106,6 +76,10 @@ static void handle(struct message *m)
 		reload_parked((struct replica *)(void *)((char *)m -
 		                                         offsetof(struct replica, parked)));
 		break;
+	case MESSAGE_CLOSED:
+		closing_over(
+			(struct stage *)(void *)((char *)m - offsetof(struct stage, closed)));
+		break;
 	case MESSAGE_WAKE:
 		wake_arm(
 			(struct replica *)(void *)((char *)m - offsetof(struct replica, wake)));
@@ -138,10 +112,14 @@ bool control_read_messages(struct engine *e)
 	return true;
 }
 
-/* Stopped threads that do not come back: say so, leave them, and end without them. */
+static void start_grace(struct engine *e, int64_t ns);
+
+/* Stopped threads that do not come back: say so, leave them, and end without them. A close() may
+ * have begun later than the others were stopped: it has its own time. */
 static void on_grace(uv_timer_t *timer)
 {
 	struct engine *e = timer->data;
+	int64_t left;
 
 	for (uint32_t i = 0; i < e->plan->n_stages; i++) {
 		struct stage *s = e->stages[i];
@@ -162,12 +140,22 @@ static void on_grace(uv_timer_t *timer)
 			replica_ended(r);
 		}
 	}
+	left = e->stopping ? closing_late(e) : 0;
+	if (left > 0)
+		start_grace(e, left);
 	control_nudge(e);
 }
 
-static void start_grace(struct engine *e)
+static void start_grace(struct engine *e, int64_t ns)
 {
-	uv_timer_start(&e->grace, on_grace, (uint64_t)(e->grace_ns / PC_MS), 0);
+	/* libuv counts milliseconds: never too early */
+	uv_timer_start(&e->grace, on_grace, (uint64_t)((ns + PC_MS - 1) / PC_MS), 0);
+}
+
+void control_grace(struct engine *e)
+{
+	if (e->stopping && !uv_is_active((uv_handle_t *)&e->grace))
+		start_grace(e, e->grace_ns);
 }
 
 /* Wakes the replicas out of whatever the runtime makes them wait for. */
@@ -177,7 +165,7 @@ void stage_stop(struct stage *s, enum stop how)
 		return;
 	if (how == STOP_HARD && !s->stopping) {
 		s->stopping = true;
-		start_grace(s->engine);
+		start_grace(s->engine, s->engine->grace_ns);
 	}
 	for (uint32_t i = 0; i < s->n_replicas; i++) {
 		struct replica *r = s->replicas[i];
@@ -209,6 +197,7 @@ static void stop_now(struct engine *e)
 	swap_set_abort(e);
 	for (uint32_t i = 0; i < e->plan->n_stages; i++)
 		stage_stop(e->stages[i], STOP_HARD);
+	control_grace(e); /* for what is being closed */
 }
 
 static void on_drain(uv_timer_t *timer)
@@ -267,9 +256,11 @@ static bool look_for_deadlock(struct engine *e, uint64_t awake, uint32_t wakes)
 	struct pc_error *error = NULL;
 	struct buf text = {0};
 
-	/* Swaps and reloads have their ticks, and whoever ends one looks again. */
+	/* Swaps and reloads have their ticks, and whoever ends one looks again; of what is being closed
+	 * the end is told. */
 	if (awake_count(awake) > 0 || e->stopping || reload_is_under_way(e) ||
-	    swap_set_is_under_way(e) || swap_rests(e) || waits_for_memory(e))
+	    swap_set_is_under_way(e) || swap_rests(e) || e->closing.n > 0 ||
+	    waits_for_memory(e))
 		return false;
 	/* Somebody was woken meanwhile by a thread that is not counted in `awake`. */
 	if (queue_wakes_over() != wakes)
@@ -344,7 +335,8 @@ int control_prepare(struct engine *e, struct pc_error **err)
 		return error_set(err, PC_ERROR, "can not make the control loop: %s",
 		                 uv_strerror(rc));
 	e->loop_ready = true;
-	e->async.data = e->drain.data = e->grace.data = e->swap.timer.data = e->relief.data = e;
+	e->async.data = e->drain.data = e->grace.data = e->swap.timer.data = e->relief.data =
+		e->closing.timer.data = e;
 	rc = uv_async_init(&e->loop, &e->async, on_async);
 	if (rc)
 		return error_set(err, PC_ERROR, "can not make the control loop: %s",
@@ -353,6 +345,7 @@ int control_prepare(struct engine *e, struct pc_error **err)
 	uv_timer_init(&e->loop, &e->grace);
 	uv_timer_init(&e->loop, &e->relief);
 	uv_timer_init(&e->loop, &e->swap.timer);
+	uv_timer_init(&e->loop, &e->closing.timer);
 	return PC_OK;
 }
 

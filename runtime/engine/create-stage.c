@@ -209,6 +209,7 @@ int create_stage(struct engine *e, struct stage *s, const struct plan_stage *pla
 	s->engine = e;
 	s->index = index;
 	s->live = plan->replicas;
+	s->closed.kind = MESSAGE_CLOSED;
 	swap_create_stage(s);
 	s->section = plan->section == PLAN_NONE ? NULL : sections[plan->section];
 	s->replicas = plan->replicas == 1 ? &s->only

@@ -320,6 +320,7 @@ int engine_create(struct engine **ret, const struct plan *plan,
 	pthread_cond_init(&e->ended_cond, NULL);
 	swap_create(e);
 	reload_create(e);
+	closing_init(e);
 	e->ended_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (e->ended_fd < 0) {
 		rc = error_set(err, PC_ERROR, "can not make an event descriptor: %s",
@@ -402,6 +403,7 @@ void engine_destroy(struct engine *e)
 	if (e->ended_fd >= 0)
 		close(e->ended_fd);
 	pc_error_free(e->error);
+	closing_fini(e);
 	pthread_cond_destroy(&e->ended_cond);
 	pthread_mutex_destroy(&e->log_lock);
 	pthread_mutex_destroy(&e->shape);

@@ -300,16 +300,28 @@ PC_API bool pc_graph_queue(struct pc_graph *graph, size_t index, struct pc_queue
 	return true;
 }
 
-static const char *stage_state(const struct stage *s)
+static int doing_of(const struct replica *r)
 {
 	/* relaxed: a snapshot */
-	int doing = atomic_load_explicit((_Atomic int *)(uintptr_t)&s->replicas[0]->doing,
-	                                 memory_order_relaxed);
+	return atomic_load_explicit((_Atomic int *)(uintptr_t)&r->doing, memory_order_relaxed);
+}
 
-	if (doing == DOING_CLOSE)
-		return "closing";
+static bool all_are_over(const struct stage *s)
+{
+	for (uint32_t i = 0; i < s->n_replicas; i++)
+		if (doing_of(s->replicas[i]) < DOING_ENDED)
+			return false;
+	return true;
+}
+
+static const char *stage_state(const struct stage *s)
+{
+	int doing = doing_of(s->replicas[0]);
+
 	if (flag_is(&s->ended))
 		return s->plan->gone ? "removed" : "ended";
+	if (all_are_over(s))
+		return "closing";
 	if (s->plan->gone)
 		return "leaving";
 	/* relaxed: likewise */
@@ -331,6 +343,7 @@ static const char *stage_state(const struct stage *s)
 	case DOING_TURN:
 		return "waiting for its turn";
 	case DOING_ENDED:
+	case DOING_CLOSE_NEXT:
 	case DOING_CLOSE:
 		return "ended";
 	case DOING_READY:

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/item.h"
 #include "engine/by.h"
+#include "engine/closing.h"
 #include "engine/fault.h"
 #include "engine/guard.h"
 #include "engine/reload.h"
@@ -46,7 +47,8 @@ enum message_kind {
 	MESSAGE_QUIET,
 	MESSAGE_WAKE,
 	MESSAGE_SWAPPED,
-	MESSAGE_PARKED
+	MESSAGE_PARKED,
+	MESSAGE_CLOSED
 };
 
 struct message {
@@ -215,7 +217,7 @@ struct replica {
 	uint32_t n_moves;               /* [control, while parked] inputs that have `moves` */
 	_Atomic uint32_t granted;       /* the critical section is ours */
 	bool passed;                    /* [replica] `current`: it passed it on */
-	bool opened;                    /* [control] */
+	bool opened;                    /* [control] and not yet handed over to be closed */
 	bool broken;    /* [replica] it failed the graph: nobody may take that for an end */
 	bool reported;  /* [control] its end has been counted */
 	bool abandoned; /* [control] it never came back */
@@ -256,6 +258,7 @@ struct replica {
 	_Atomic uint64_t progress, progress_total;
 	pthread_t thread;
 	struct message ended, wake, swapped, parked;
+	struct closing closing; /* of its last state */
 };
 
 /* Why a replica is where it is, for pc_graph_explain(). */
@@ -269,7 +272,8 @@ enum doing {
 	DOING_SLEEP,
 	DOING_SECTION,
 	DOING_TURN,
-	DOING_ENDED,
+	DOING_ENDED, /* and all that follow */
+	DOING_CLOSE_NEXT,
 	DOING_CLOSE
 };
 
@@ -289,6 +293,8 @@ struct stage {
 	struct section *section; /* NULL: not critical */
 	struct order *order;     /* NULL: what is emitted leaves as it comes */
 	struct swap_stage swap;
+	struct stage_closing closing;
+	struct message closed;
 	uint32_t n_replicas;     /* in the array, those that have left included */
 	uint32_t index;          /* in the plan */
 	struct replica *retired; /* those whose index another has now */
@@ -296,8 +302,8 @@ struct stage {
 	struct joins joins;      /* [control] joins that wait for its end */
 	uint32_t live;           /* [control] replicas that have not ended */
 	uint32_t pins;           /* under `shape`: who looks at it outside of that */
-	_Atomic bool ended;      /* [control] writes; flag_is() */
-	bool stopping;           /* [control] */
+	_Atomic bool ended; /* [control] writes; flag_is(): none lives, and all are closed */
+	bool stopping;      /* [control] */
 	struct stage
 		*after; /* [control] it is begun when that one has ended; NULL: at its time */
 	struct stage_row *rows; /* [control] its own copies of its row, the newest first; none:
@@ -436,6 +442,7 @@ struct engine {
 	bool stuck; /* [control] a thread did not come back: its memory must stay */
 	struct swap_engine swap;
 	struct reload_engine reload;
+	struct engine_closing closing;
 	/* Taken by whoever looks at plan, stages, places and what hangs on them from outside, and by
 	 * the control thread while it changes them. */
 	pthread_mutex_t shape;
@@ -655,6 +662,8 @@ void control_undo(struct engine *e);                          /* [start] */
 void control_close_handles(struct engine *e);                 /* [control] */
 void control_post(struct engine *e, struct message *m);       /* [any] */
 void control_nudge(struct engine *e);                         /* [any] */
+/* [control] Something may last from now on: it has the grace time, if the graph is to end at once. */
+void control_grace(struct engine *e);
 bool control_read_messages(struct engine *e); /* [control] true: there were some */
 
 /* wake.c */
@@ -673,8 +682,8 @@ void stage_stop(struct stage *s, enum stop how);
 /* finish.c, [control] */
 void finish(struct engine *e);                        /* all stages have ended */
 bool thread_join(struct engine *e, pthread_t thread); /* false: stuck, left alone */
-void stage_close(struct stage *s);
-void replica_close(struct replica *r);
+void replica_ended(struct replica *r);
+void stage_closed(struct stage *s); /* a close() is over: it has ended, if that was the last */
 
 /* describe.c, [any] */
 void describe_plan(const struct plan *plan, bool json, struct buf *out);

@@ -130,6 +130,9 @@ static void replica(const struct replica *r, struct buf *out)
 	case DOING_ENDED:
 		buf_adds(out, "has ended");
 		break;
+	case DOING_CLOSE_NEXT:
+		buf_adds(out, "has ended, and waits for its close()");
+		break;
 	case DOING_CLOSE:
 		buf_adds(out, "has ended, and is in its close()");
 		break;

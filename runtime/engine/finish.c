@@ -1,43 +1,14 @@
-/* engine/finish.c: the end: stages are closed, threads come home, the result is made known.
+/* engine/finish.c: the end, of replicas, of stages, and of the graph: all is closed, threads come home,
+ * the result is made known.
  *
- * Control thread only.
+ * Control thread only. A stage has ended when all its replicas have, and the last close() is over,
+ * which is called by another thread (closing.h): until then neither joins nor reports take it for
+ * an end.
  */
 #include "engine/engine.h"
 
-#include "base/error.h"
-
-#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-
-void replica_close(struct replica *r)
-{
-	int rc;
-
-	if (!r->opened)
-		return;
-	r->opened = false;
-	r->cache = &r->engine->control_cache;
-	r->scratch = NULL;
-	doing_set(r, DOING_CLOSE);
-	rc = r->build->desc->close
-	             ? guard_call(r, r->build, "close", r->build->desc->close, r->state)
-	             : PC_OK;
-	doing_set(r, DOING_ENDED);
-	if (state_leave(r))
-		rc = PC_ERROR;
-	if (rc < 0)
-		engine_fail_replica(r, "closing", NULL, 0);
-	item_cache_settle(r->cache);
-	free(r->fail_text);
-	r->fail_text = NULL;
-}
-
-void stage_close(struct stage *s)
-{
-	for (uint32_t i = 0; i < s->n_replicas; i++)
-		replica_close(s->replicas[i]);
-}
 
 /* Threads that were abandoned may never come: they get a moment, then stay behind. */
 bool thread_join(struct engine *e, pthread_t thread)
@@ -72,6 +43,47 @@ static void join_own_threads(struct engine *e)
 	}
 }
 
+/* Another may come in its place: then nobody finds it any more who could do this at the end. Its
+ * thread has told its end as its last deed but one. */
+static void has_left(struct replica *r)
+{
+	wake_close(r);
+	if (r->has_thread && thread_join(r->engine, r->thread))
+		r->joined = true;
+	closing_replica(r);
+}
+
+static void all_have_ended(struct stage *s)
+{
+	for (uint32_t i = 0; i < s->n_replicas; i++)
+		closing_replica(s->replicas[i]);
+	swap_stage_ended(s);
+	stage_closed(s);
+}
+
+void replica_ended(struct replica *r)
+{
+	struct stage *s = r->stage;
+
+	if (r->reported)
+		return;
+	r->reported = true;
+	wake_close(r); /* its descriptor may soon be somebody else's */
+	if (--s->live == 0)
+		all_have_ended(s);
+	else if (r->leaving && !r->abandoned)
+		has_left(r);
+}
+
+void stage_closed(struct stage *s)
+{
+	if (s->live > 0 || s->closing.n > 0 || flag_is(&s->ended))
+		return;
+	flag_set(&s->ended);
+	s->engine->live--;
+	join_stage_ended(s->engine, s);
+}
+
 void finish(struct engine *e)
 {
 	e->finished = true;
@@ -79,6 +91,7 @@ void finish(struct engine *e)
 		for (uint32_t k = 0; k < e->stages[i]->n_replicas; k++)
 			wake_close(e->stages[i]->replicas[k]);
 	join_own_threads(e);
+	closing_end(e);
 	pool_quit(e);
 	reload_finish(e);
 	ledger_settle(e);

@@ -24,7 +24,8 @@ static void set_values(const struct reload *now)
 		for (uint32_t k = 0; k < v->stage->n_replicas; k++) {
 			struct replica *r = v->stage->replicas[k];
 
-			if (r->build == b && r->state)
+			/* Not while another thread closes it. */
+			if (r->build == b && r->state && !r->reported)
 				memcpy((char *)r->state + v->row->offset, v->bytes, size);
 		}
 		for (const struct recruit *r = now->recruits; r; r = r->next)
@@ -42,7 +43,8 @@ static void set_replicas(const struct reload *now, struct stage *s, const struct
 		reload_leave_inputs(s->replicas[k], now->plan, true);
 	}
 	for (uint32_t k = 0; k < s->n_replicas; k++)
-		s->replicas[k]->pub.replicas = to->replicas;
+		if (!s->replicas[k]->reported) /* not while another thread closes it */
+			s->replicas[k]->pub.replicas = to->replicas;
 }
 
 static void set_lists(const struct reload *now)
@@ -66,7 +68,7 @@ static void add_recruits(const struct reload *now)
 		struct replica *before = s->replicas[recruit->index];
 
 		if (before) {
-			swap_drop(before, &before->swap.aside);
+			swap_drop(&before->swap.aside);
 			before->retired = s->retired;
 			s->retired = before;
 		}
@@ -116,7 +118,7 @@ static void send_off(struct engine *e, struct reload *now, uint32_t index)
 	uint32_t successor = now->request->difference->successors[index];
 
 	set_row(now, s);
-	if (successor != PLAN_NONE)
+	if (successor != PLAN_NONE && !flag_is(&s->ended))
 		e->stages[successor]->after = s;
 	if (s->desc->n_inputs == 0) {
 		stage_stop(s, STOP_SOFT);

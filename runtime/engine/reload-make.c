@@ -48,10 +48,12 @@ static bool touch(struct engine *e, struct reload *now)
 	now->touched = calloc(e->plan->n_stages + 1, sizeof(*now->touched));
 	for (uint32_t i = 0; now->touched && i < e->plan->n_stages; i++) {
 		const struct stage *s = e->stages[i];
+		/* Of one that has ended, and is being closed, only a successor wants to know. */
+		bool over = s->live == 0 && !(d->stages[i] & CHANGE_GONE);
 
-		now->touched[i] =
-			!flag_is(&s->ended) && ((d->stages[i] & itself) ||
-		                                writes_changed(d, s) || reads_changed(d, s));
+		now->touched[i] = !flag_is(&s->ended) && !over &&
+		                  ((d->stages[i] & itself) || writes_changed(d, s) ||
+		                   reads_changed(d, s));
 	}
 	return now->touched != NULL;
 }

@@ -52,12 +52,16 @@ static bool swap_in_flight(const struct engine *e)
 	return false;
 }
 
-/* A slot that shall be used again is free when the replica that left it has ended. */
+/* A slot that shall be used again is free when the replica that left it has ended. Nor are there
+ * others for a stage of which something is being closed: they would be opened beside it. */
 static bool slots_are_free(const struct engine *e, const struct plan_difference *d)
 {
 	for (uint32_t i = 0; i < e->plan->n_stages; i++) {
 		const struct stage *s = e->stages[i];
 		uint32_t n = d->merged.stages[i].replicas;
+
+		if ((d->stages[i] & CHANGE_REPLICAS) && s->closing.n > 0)
+			return false;
 
 		for (uint32_t k = 0;
 		     (d->stages[i] & CHANGE_REPLICAS) && k < n && k < s->n_replicas; k++)
@@ -84,8 +88,8 @@ static void late(struct engine *e)
 		          who.text);
 	else
 		error_set(&error, PC_TIMEOUT,
-		          "a swap, or replicas that leave, did not end in time; nothing was "
-		          "changed");
+		          "a swap, replicas that leave, or their close(), did not end in "
+		          "time; nothing was changed");
 	buf_fini(&who);
 	give_up(e, PC_TIMEOUT, error);
 }
@@ -164,7 +168,8 @@ bool reload_turn(struct engine *e)
 	now = e->reload.now;
 	if (!now)
 		return news;
-	if (now->parking && all_parked(e, now)) {
+	/* Again, for the array of replicas, which a close() may look at. */
+	if (now->parking && all_parked(e, now) && slots_are_free(e, now->request->difference)) {
 		apply(e);
 		return true;
 	}

@@ -32,7 +32,7 @@ static void undo_threads(const struct reload *now)
 static void undo_stage(struct stage *s)
 {
 	for (uint32_t k = 0; k < s->n_replicas; k++)
-		replica_close(s->replicas[k]);
+		closing_replica_now(s->replicas[k]);
 	if (s->plan)
 		swap_undo_stage(s, true);
 	create_undo(s);
@@ -42,7 +42,7 @@ static void undo_stage(struct stage *s)
 static void undo_recruits(const struct reload *now)
 {
 	for (const struct recruit *r = now->recruits; r; r = r->next) {
-		replica_close(r->replica);
+		closing_replica_now(r->replica);
 		create_undo_replica(r->replica);
 		free(r->replica);
 	}

@@ -29,8 +29,9 @@ static bool send_rest(struct rewire *w)
 	struct replica *r = w->replica;
 	struct output *o = &r->outputs[w->port];
 
-	if (w->outputs)
-		return true; /* it is new */
+	/* It is new; or nothing is left to be sent, and another thread closes it. */
+	if (w->outputs || r->reported)
+		return true;
 	r->cache = &r->engine->control_cache;
 	for (uint32_t i = 0; i < o->n_lanes; i++)
 		if (!has_lane_to(w, o->lanes[i].place) && !output_send_rest(r, o, &o->lanes[i]))

@@ -36,7 +36,8 @@
  * inputs, the rows of the plan) is changed while it is parked; what other threads look at for
  * reports, under engine.shape. Objects that went are freed after a grace period, when nothing of
  * the engine leads to them; who looks at a stage without `shape` for long, as a swap does that is
- * being tried, pins it.
+ * being tried, pins it. While something of a stage is being closed, which another thread does
+ * (closing.h), its array of replicas stays, and so do those of them that have ended.
  */
 #ifndef ENGINE_RELOAD_H
 #define ENGINE_RELOAD_H

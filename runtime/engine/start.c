@@ -45,7 +45,8 @@ static int open_all(struct engine *e, struct pc_error **err)
 static void close_all(struct engine *e)
 {
 	for (uint32_t i = 0; i < e->plan->n_stages; i++)
-		stage_close(e->stages[i]);
+		for (uint32_t k = 0; k < e->stages[i]->n_replicas; k++)
+			closing_replica_now(e->stages[i]->replicas[k]);
 }
 
 /* Threads of stages that block: they wait at once, since nothing has been notified yet. */

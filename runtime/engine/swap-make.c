@@ -176,6 +176,11 @@ static bool make_passages(struct cut *cut)
 			if (!p->fresh)
 				return false;
 		}
+		if (cut->way == WAY_FRESH) {
+			p->closing = closing_create(cut->stage->replicas[i]);
+			if (!p->closing)
+				return false;
+		}
 		if (size <= SWAP_SNAPSHOT_ONCE) {
 			p->snapshot = malloc(size ? size : 1);
 			if (!p->snapshot)
@@ -183,29 +188,6 @@ static bool make_passages(struct cut *cut)
 		}
 	}
 	return true;
-}
-
-/* The handle for a state that is not the running one: the replica's own is in use. */
-static struct replica *shadow_of(struct replica *r)
-{
-	struct replica *shadow = r->swap.shadow;
-
-	if (!shadow) {
-		shadow = calloc(1, sizeof(*shadow));
-		if (!shadow)
-			return NULL;
-		shadow->pub = (struct pc_stage){.host = r->pub.host,
-		                                .name = r->pub.name,
-		                                .replica = r->pub.replica,
-		                                .replicas = r->pub.replicas};
-		shadow->stage = r->stage;
-		shadow->engine = r->engine;
-		/* relaxed, all: nobody else sees it */
-		atomic_store_explicit(&shadow->kick_fd, -1, memory_order_relaxed);
-		r->swap.shadow = shadow;
-	}
-	shadow->cache = &r->engine->control_cache;
-	return shadow;
 }
 
 static int open_fresh(struct cut *cut, struct pc_error **err)
@@ -217,24 +199,23 @@ static int open_fresh(struct cut *cut, struct pc_error **err)
 	for (uint32_t i = 0; i < cut->n_passages && rc == PC_OK; i++) {
 		struct replica *r = cut->stage->replicas[i];
 		struct passage *p = &cut->passages[i];
-		struct replica *shadow;
+		struct replica *handle;
 
 		if (r->reported)
 			continue;
-		shadow = shadow_of(r);
-		if (!shadow)
-			return error_set(err, PC_NOMEM, "out of memory");
+		/* The replica's own is in use. */
+		handle = p->closing->handle;
 		p->opened = true; /* close() follows even when open() fails */
-		shadow->build = cut->to;
-		if (guard_call(shadow, cut->to, "open", cut->to->desc->open, p->fresh) < 0) {
+		handle->build = cut->to;
+		if (guard_call(handle, cut->to, "open", cut->to->desc->open, p->fresh) < 0) {
 			rc = error_set(err, PC_WRONG, "%s",
-			               shadow->fail_text ? shadow->fail_text
+			               handle->fail_text ? handle->fail_text
 			                                 : "it gave no reason");
 			error_add(err, "its open() failed");
 		}
-		free(shadow->fail_text);
-		shadow->fail_text = NULL;
-		item_cache_settle(shadow->cache);
+		free(handle->fail_text);
+		handle->fail_text = NULL;
+		item_cache_settle(handle->cache);
 	}
 	return rc;
 }
@@ -277,26 +258,55 @@ fail:
 	return rc;
 }
 
-void swap_drop(struct replica *r, struct dropped *dropped)
+static void drop(struct dropped *dropped,
+                 void (*close)(struct closing *c, struct instance what))
 {
-	const struct build *b = dropped->instance.build;
-	struct replica *shadow;
+	struct dropped what = *dropped;
 
-	if (!dropped->instance.state)
-		return;
-	shadow = dropped->close && b->desc->close ? shadow_of(r) : NULL;
-	if (shadow) {
-		shadow->build = dropped->instance.build;
-		if (guard_call(shadow, b, "close", b->desc->close, dropped->instance.state) < 0)
-			engine_log(r->engine, PC_WARN, r->pub.name,
-			           "closing a state of v%u: %s", b->number,
-			           shadow->fail_text ? shadow->fail_text : "it gave no reason");
-		free(shadow->fail_text);
-		shadow->fail_text = NULL;
-		item_cache_settle(shadow->cache);
-	}
-	free(dropped->instance.state);
 	*dropped = (struct dropped){0};
+	if (what.instance.state && what.closing)
+		close(what.closing, what.instance);
+	else
+		free(what.instance.state);
+}
+
+void swap_drop(struct dropped *dropped)
+{
+	drop(dropped, closing_state);
+}
+
+void swap_drop_now(struct dropped *dropped)
+{
+	drop(dropped, closing_state_now);
+}
+
+/* Of a replica that stayed, or has ended before. */
+static struct dropped take_unused(const struct cut *cut, struct passage *p)
+{
+	struct dropped unused = {{cut->to, p->fresh}, p->opened ? p->closing : NULL};
+
+	if (!unused.closing)
+		free(p->closing);
+	p->fresh = NULL;
+	p->closing = NULL;
+	return unused;
+}
+
+static void drop_states(struct cut *cut, void (*drop_it)(struct dropped *dropped))
+{
+	for (uint32_t i = 0; i < cut->n_passages; i++) {
+		struct passage *p = &cut->passages[i];
+		struct dropped unused = take_unused(cut, p);
+
+		drop_it(&unused);
+		drop_it(&p->dropped[0]);
+		drop_it(&p->dropped[1]);
+	}
+}
+
+void swap_cut_drop(struct cut *cut)
+{
+	drop_states(cut, swap_drop);
 }
 
 /* And what it leaves. No replica is in it or before it any more. */
@@ -304,16 +314,10 @@ void swap_cut_free(struct cut *cut)
 {
 	if (!cut)
 		return;
+	drop_states(cut, swap_drop_now);
 	for (uint32_t i = 0; i < cut->n_passages; i++) {
-		struct passage *p = &cut->passages[i];
-		struct replica *r = cut->stage->replicas[i];
-		struct dropped unused = {{cut->to, p->fresh}, p->opened};
-
-		swap_drop(r, &unused);
-		swap_drop(r, &p->dropped[0]);
-		swap_drop(r, &p->dropped[1]);
-		free(p->snapshot);
-		free(p->why);
+		free(cut->passages[i].snapshot);
+		free(cut->passages[i].why);
 	}
 	swap_route_free(cut->routes);
 	if (!cut->turned)

@@ -102,8 +102,10 @@ static void remember_inputs(struct replica *r)
  * kept already. */
 static void move_to(struct replica *r, struct passage *p, bool close)
 {
-	struct dropped left = {{r->build, r->state}, close};
+	struct dropped left = {{r->build, r->state}, close ? p->closing : NULL};
 
+	if (close)
+		p->closing = NULL;
 	if (r->swap.aside.instance.state)
 		drop(p, &left);
 	else
@@ -181,7 +183,8 @@ static bool go_forward(struct replica *r, const struct cut *cut, struct passage 
 static void go_backward(struct replica *r, const struct cut *cut, struct passage *p)
 {
 	const struct route *route = route_from(cut, r->build);
-	struct dropped left = {{r->build, r->state}, cut->closes};
+	/* The state that lives again does not need it. */
+	struct dropped left = {{r->build, r->state}, r->swap.aside.closing};
 
 	if (route && route->way == WAY_ADOPT) {
 		copy_all(route->copies, route->n_copies, r->state, r->state);
@@ -350,7 +353,7 @@ void swap_pass(struct replica *r, struct cut *cut)
 		cross(r, cut, p);
 	}
 	for (unsigned i = 0; i < SWAP_VICTIMS && cut->victims[i]; i++) {
-		struct dropped now = {{r->build, r->state}, false};
+		struct dropped now = {{r->build, r->state}, NULL};
 
 		look_for_pointers(cut->victims[i], &now);
 		look_for_pointers(cut->victims[i], &r->swap.aside);

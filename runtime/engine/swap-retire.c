@@ -3,7 +3,8 @@
  * Control thread; what has to wait is done by a thread of its own (swap-grace.c). A build stays
  * loaded while it is in force, is what a failure leads back to, or is among the last SWAP_KEEP:
  * that is the instant way back, and keeps debuggers and late pointers happy. After that
- *   1 all replicas have passed the cut that replaced it: none runs its code;
+ *   1 all replicas have passed the cut that replaced it: none runs its code; and the states that
+ *     it had are closed, which another thread does;
  *   2 no word of their states points into its image (they have looked, each at its own): else it
  *     stays, and that is said;
  *   3 a grace period: nobody on another thread still looks at the list entry;
@@ -102,7 +103,8 @@ static bool in_use(const struct stage *s, const struct build *b)
 	for (uint32_t i = 0; i < s->n_replicas; i++)
 		if (swap_build_of(s->replicas[i]) == b)
 			return true;
-	return b == &s->swap.first || b == s->swap.current || b == s->swap.fallback ||
+	return b->closings > 0 || b == &s->swap.first || b == s->swap.current ||
+	       b == s->swap.fallback ||
 	       (cut && (b == cut->to || b == cut->from || (cut->back && b == cut->back->to)));
 }
 

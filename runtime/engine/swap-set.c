@@ -107,7 +107,7 @@ static int choose(struct swap_set *set, struct pc_error **err)
 {
 	for (struct swap_set_member *m = set->request->members; m < members_end(set); m++) {
 		struct stage *s = m->stage;
-		int rc = flag_is(&s->ended)
+		int rc = s->live == 0
 		                 ? error_set(err, PC_STOPPED, "it has ended")
 		                 : swap_choose(s, &m->offer, m->how, &m->to, &m->report, err);
 
@@ -207,7 +207,7 @@ static bool is_undisturbed(struct engine *e)
 
 		if (!m->to)
 			continue;
-		if (flag_is(&m->stage->ended))
+		if (m->stage->live == 0)
 			rc = error_set(&error, PC_STOPPED, "stage '%s' has ended",
 			               m->stage->plan->name);
 		else if (!m->started && (sw->in_flight || sw->cut != m->seen ||
@@ -418,6 +418,15 @@ static bool swap_in_flight(const struct engine *e)
 	return false;
 }
 
+/* New states are not opened beside that. */
+static bool is_being_closed(const struct swap_set *set)
+{
+	for (const struct swap_set_member *m = set->request->members; m < members_end(set); m++)
+		if (m->stage->closing.n > 0)
+			return true;
+	return false;
+}
+
 /* True: something was done. */
 static bool step(struct engine *e)
 {
@@ -425,7 +434,7 @@ static bool step(struct engine *e)
 
 	switch (set->phase) {
 	case SET_WAITS:
-		if (swap_in_flight(e) || reload_is_under_way(e))
+		if (swap_in_flight(e) || reload_is_under_way(e) || is_being_closed(set))
 			break;
 		begin(e);
 		return true;
@@ -449,7 +458,9 @@ static bool step(struct engine *e)
 	if (clock_now_ns() < set->request->until_ns)
 		return false;
 	if (set->phase == SET_WAITS)
-		give_up_text(e, PC_TIMEOUT, "another swap, or a reload, has not ended in time");
+		give_up_text(e, PC_TIMEOUT,
+		             "another swap, a reload, or the close() of an older state, has "
+		             "not ended in time");
 	else
 		late(e);
 	return true;

@@ -272,7 +272,11 @@ static void look_at_time(struct stage *s, int64_t now)
 	}
 	if (s->swap.pending && now >= s->swap.pending->until_ns)
 		answer_pending(s, PC_TIMEOUT,
-		               "another swap has not ended in time; nothing has been done");
+		               s->closing.n > 0
+		                       ? "the close() of an older state has not come back in "
+		                         "time; nothing has been done"
+		                       : "another swap has not ended in time; nothing has been "
+		                         "done");
 	if (s->swap.in_flight && !s->swap.cut->noticed &&
 	    now - s->swap.cut->begun_ns > SWAP_NOTICE_NS)
 		say_late(s, now);
@@ -374,7 +378,7 @@ static bool look(struct stage *s, int64_t now)
 	struct cut *cut = s->swap.cut;
 	bool news = false;
 
-	if (flag_is(&s->ended)) {
+	if (s->live == 0) {
 		answer_pending(s, PC_STOPPED, "the stage has ended");
 		return false;
 	}
@@ -404,7 +408,8 @@ static bool look(struct stage *s, int64_t now)
 		answer(s, &s->swap.answering, PC_OK, NULL);
 	}
 	look_at_time(s, now);
-	if (!s->swap.in_flight && s->swap.pending && queue_is_free(s) &&
+	/* A new state is not opened while an old one is being closed. */
+	if (!s->swap.in_flight && s->swap.pending && s->closing.n == 0 && queue_is_free(s) &&
 	    !reload_is_under_way(s->engine) && !swap_set_waits(s->engine)) {
 		begin(s);
 		news = true;
@@ -499,6 +504,13 @@ bool swap_turn(struct engine *e)
 	return news;
 }
 
+/* Who waits for that is looked at anyhow: a message has come. */
+void swap_closed(struct stage *s)
+{
+	if (s->live > 0 && s->swap.cut && !s->swap.in_flight)
+		swap_retire(s);
+}
+
 void swap_told(struct replica *r)
 {
 	swap_activate(r->stage);
@@ -545,6 +557,15 @@ static int fell_at_the_end(const struct stage *s, struct pc_error **err)
 	return PC_ERROR;
 }
 
+/* No replica will pass anything any more. */
+static void drop_rest(struct stage *s)
+{
+	for (struct cut *cut = s->swap.cut; cut; cut = cut->older)
+		swap_cut_drop(cut);
+	if (s->swap.spent)
+		swap_cut_drop(s->swap.spent);
+}
+
 void swap_stage_ended(struct stage *s)
 {
 	struct pc_error *error = NULL;
@@ -556,6 +577,7 @@ void swap_stage_ended(struct stage *s)
 		if (!done)
 			done = end_flight(s);
 		swap_set_aside_free(s);
+		drop_rest(s);
 	}
 	s->swap.in_flight = false;
 	rc = done ? fell_at_the_end(s, &error)

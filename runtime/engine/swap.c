@@ -175,7 +175,7 @@ static void set_settled(struct stage *s)
 	for (uint32_t i = 0; i < s->n_replicas; i++) {
 		struct replica *r = s->replicas[i];
 
-		swap_drop(r, &r->swap.aside);
+		swap_drop(&r->swap.aside);
 	}
 	s->swap.settled = true;
 }
@@ -351,6 +351,14 @@ void swap_reverse(struct stage *s)
 	launch(s, cut->back);
 }
 
+/* One that was begun: what it has of states may be of code that has run. */
+static void free_passed(struct cut *cut)
+{
+	if (cut)
+		swap_cut_drop(cut);
+	swap_cut_free(cut);
+}
+
 void swap_forget(struct stage *s)
 {
 	struct cut *cut = s->swap.cut;
@@ -364,7 +372,7 @@ void swap_forget(struct stage *s)
 	atomic_store_explicit(&s->swap.target, cut->older, memory_order_release); /* SW1 */
 	cut->older = NULL;
 	/* Whoever has passed this one does not look at the one that failed before. */
-	swap_cut_free(s->swap.spent);
+	free_passed(s->swap.spent);
 	s->swap.spent = cut;
 	notify(s);
 }
@@ -381,17 +389,14 @@ void swap_complete(struct stage *s)
 	atomic_store_explicit(&s->swap.shown, s->swap.current->number, memory_order_relaxed);
 	atomic_fetch_add_explicit(cut->is_back ? &s->swap.reversed : &s->swap.cuts, 1,
 	                          memory_order_relaxed); /* relaxed: as above */
-	for (uint32_t i = 0; i < cut->n_passages; i++) {
-		swap_drop(s->replicas[i], &cut->passages[i].dropped[0]);
-		swap_drop(s->replicas[i], &cut->passages[i].dropped[1]);
-	}
+	swap_cut_drop(cut);
 	cut->older = NULL;
-	swap_cut_free(s->swap.spent);
+	free_passed(s->swap.spent);
 	s->swap.spent = NULL;
 	while (older) {
 		struct cut *next = older->older;
 
-		swap_cut_free(older);
+		free_passed(older);
 		older = next;
 	}
 	if (cut->is_back || cut->in_set) {
@@ -437,14 +442,10 @@ void swap_undo_stage(struct stage *s, bool last)
 		struct replica *r = s->replicas[i];
 
 		if (r->stage)
-			swap_drop(r, &r->swap.aside);
-		free(r->swap.shadow);
-		r->swap.shadow = NULL;
+			swap_drop_now(&r->swap.aside);
 	}
 	swap_record_destroy(s);
 	swap_failures_free(s);
-	for (struct replica *r = s->retired; r; r = r->retired)
-		free(r->swap.shadow);
 	if (s->swap.report)
 		free(s->swap.report->words);
 	free(s->swap.report);

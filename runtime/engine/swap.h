@@ -21,6 +21,7 @@
  *   swap-failure.c    codes that have failed on probation are remembered, and not tried again
  *   swap-retire.c     builds that nobody needs any more: grace period, unload
  *   swap-grace.c      the thread that waits for the grace period
+ *   closing.c         threads that call close() of states that were left: closing.h
  *   swap-set-….c      several stages at once, when what flows between them changes: swap-set.h
  *
  * The cut. Every take from a queue carries the version bit that was in its head word
@@ -82,6 +83,7 @@
 #define SWAP_FAILURES       16 /* codes that failed on probation, and are remembered */
 
 struct buf;
+struct closing;
 struct cut;
 struct engine;
 struct input;
@@ -141,6 +143,7 @@ struct build {
 	struct loader_plugin *plugin; /* or NULL */
 	const struct origin *origin;  /* NULL: it was there from the start */
 	struct build *next;           /* [control] of those that are being retired */
+	uint32_t closings;            /* [control] its close() is being called, or will be */
 };
 
 /* One build's code with one replica's state. */
@@ -195,16 +198,19 @@ enum swap_how {
 
 /* ------------------------------------------------------------------------------ cuts --- */
 
-/* A state that is not in use any more; the control thread frees it. */
+/* A state that is not in use any more; the control thread sees that it is freed. */
 struct dropped {
 	struct instance instance;
-	bool close; /* after a close(), since another instance has been opened anew */
+	struct closing
+		*closing; /* by a close(), since another one has been opened anew; or NULL */
 };
 
 /* One replica's way through one cut. `fresh` and `snapshot` are made by the control thread; the
  * rest is the replica's until `passed`, then the control thread's. */
 struct passage {
-	void *fresh;         /* a state of the new build; NULL once it is in use */
+	void *fresh; /* a state of the new build; NULL once it is in use */
+	struct closing
+		*closing;    /* WAY_FRESH: for one of the two states; NULL once it is used */
 	bool opened;         /* open() has been called on it */
 	void *snapshot;      /* room for a copy of the state, or NULL */
 	struct instance now; /* what the replica became */
@@ -271,8 +277,6 @@ struct swap_replica {
 	uint64_t since;       /* [replica] items handled when it came to its build */
 	_Atomic(struct instance *) instance; /* [replica] writes, [control] reads */
 	struct instance first;
-	struct replica
-		*shadow; /* [control] the handle for open() and close() of other states */
 	int64_t sleep_until_ns, sleep_ns; /* [replica] a pc_sleep() that a swap cut short */
 };
 
@@ -469,7 +473,8 @@ bool swap_turn(struct engine *e); /* true: something was done */
 bool swap_rests(const struct engine *e);
 void swap_activate(struct stage *s);    /* there is something to look after */
 void swap_told(struct replica *r);      /* it has passed, fallen, or trusts its build */
-void swap_stage_ended(struct stage *s); /* and all its replicas are closed */
+void swap_stage_ended(struct stage *s); /* all its replicas have */
+void swap_closed(struct stage *s);      /* a state of it has been */
 void swap_finish(struct engine *e);     /* nothing runs any more */
 
 /* swap.c */
@@ -499,7 +504,9 @@ void swap_set_aside_free(struct stage *s);
 void swap_stopped(struct replica *r); /* call its stop() */
 const struct build *swap_build_of(struct replica *r);
 void swap_kick(struct replica *r);
-void swap_drop(struct replica *r, struct dropped *dropped);
+void swap_drop(struct dropped *dropped);     /* closed by another thread, later */
+void swap_drop_now(struct dropped *dropped); /* it has not run, or nothing does any more */
+void swap_cut_drop(struct cut *cut);         /* the states that it has; all have passed it */
 void swap_cut_free(struct cut *cut);
 /* swap-failure.c. swap_failure_check: PC_OK; PC_WRONG: this code has failed, with the reason. [any] */
 void swap_failure_note(struct stage *s, const struct build *b, const char *why); /* [control] */
