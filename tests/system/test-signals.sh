@@ -54,16 +54,13 @@ signals() {
 }
 third='^pcrun: ended at once by the third signal; what was under way is lost$'
 
-start -e 'gen(count=1) -> ./hang.so(where=close) -> null'
-signals 'close() never returns' 130 INT INT INT
-has 'close() never returns: said' err "$third"
-start -e 'gen(count=1) -> ./hang.so(where=close) -> null'
-signals 'SIGTERM' 143 TERM TERM TERM
-start -e 'gen(count=1) -> ./hang.so(where=close) -> null'
-signals 'both kinds' 143 TERM INT TERM
 start -e 'gen(count=1) -> ./hangc.so(where=none) -> null'
 signals 'a constructor never returns' 130 INT INT INT
 has 'a constructor never returns: said' err "$third"
+start -e 'gen(count=1) -> ./hangc.so(where=none) -> null'
+signals 'SIGTERM' 143 TERM TERM TERM
+start -e 'gen(count=1) -> ./hangc.so(where=none) -> null'
+signals 'both kinds' 143 TERM INT TERM
 
 start -e 'gen(count=1) -> ./hang.so(where=destructor) -> null'
 signals 'a destructor never returns' 130 INT INT INT
@@ -91,6 +88,19 @@ pid=$!
 wait_until hangs
 signals 'nobody reads standard error' 130 INT INT INT
 exec 9<&-
+
+# Two are enough, where the graph itself can do something about it.
+start -e 'gen(count=1) -> ./hang.so(where=close) -> null; gen(rate=100) -> print'
+wait_until grep -q 5 out
+pass 'close() never returns: others go on'
+kill -INT "$pid"
+wait_until grep -q 'finishing what is under way' err
+kill -INT "$pid"
+wait_until gone
+kill -KILL "$pid" 2>/dev/null
+wait "$pid"
+is 'close() never returns: the second ends it' $? 130
+has 'close() never returns: said' err 'close\(\) of replica 0 did not come back within 2 s; it is abandoned$'
 
 # In order, and said.
 "$PCRUN" --drain=1h -e 'gen(count=1) -> print; gen(count=1) -> delay(time=1h) -> null' >out 2>err &

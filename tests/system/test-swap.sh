@@ -181,6 +181,27 @@ swap ./good.c
 says 'and is swapped as ever' 0 'live at item'
 whole 'parameters, ports, a bad close()' 130
 
+# The old build's close() hangs: the new one runs, and two signals end it.
+start
+stage '(void)"closes never";' $untried 'for (;;) usleep(1000);' >closes.c
+swap ./closes.c --reset-state
+says 'a build whose close() hangs is taken' 0 'live at item'
+stage '(void)"the next";' >next.c
+swap ./next.c --reset-state
+says 'and left again: the new one runs, too' 0 'live at item'
+before=$(wc -l <graph.out)
+n=0
+until [ "$(wc -l <graph.out)" -gt $((before + 1000)) ] || [ $n -gt 600 ]; do
+	sleep 0.1
+	n=$((n + 1))
+done
+[ $n -le 600 ]
+is 'and items go on' $? 0
+kill -INT "$pid"
+until_line graph.err 'finishing what is under way'
+whole 'a close() that hangs' 130
+has 'a close() that hangs: said' graph.err 'close\(\) of a state of v2 did not come back within 2 s; it is abandoned$'
+
 # ------------------------------------------------------------------ a build that can't be unloaded
 # It is unloaded, or not, when eight later ones are kept and nothing of it is in use.
 start

@@ -81,7 +81,7 @@ PC_STAGE(.name = "source", .doc = "numbers", PC_OUTPUTS(outputs), PC_PARAMS(para
 #endif
 
 struct pass {
-	uint64_t live, hold, fails, gated;
+	uint64_t live, hold, fails, gated, lingers;
 	uint64_t n, count;
 	struct pc_item *held[64];
 };
@@ -133,6 +133,8 @@ static int close_pass(struct pc_stage *st, void *state)
 {
 	struct pass *s = state;
 
+	if (s->lingers)
+		oracle()->gate();
 	for (uint64_t i = 0; i < s->n; i++)
 		pc_item_unref(st, s->held[i]);
 	s->n = 0;
@@ -147,6 +149,7 @@ static const struct pc_param params[] = {
 	PC_PARAM_U64(struct pass, hold, "0", "0..64", NULL, "items to hold back"),
 	PC_PARAM_U64(struct pass, fails, "0", NULL, NULL, "open() fails"),
 	PC_PARAM_U64(struct pass, gated, "0", NULL, NULL, "each item waits at the gate"),
+	PC_PARAM_U64(struct pass, lingers, "0", NULL, NULL, "close() waits at the gate"),
 };
 
 PC_STAGE(.name = "pass", .doc = "pass on", PC_INPUTS(inputs), PC_OUTPUTS(outputs),
