@@ -205,16 +205,20 @@ void closing_watch_line(struct engine *e)
 
 void closing_end(struct engine *e)
 {
+	struct closer **at = &e->closing.closers;
+
 	pthread_mutex_lock(&e->closing.lock);
 	e->closing.quit = true;
 	pthread_cond_broadcast(&e->closing.work);
 	pthread_mutex_unlock(&e->closing.lock);
-	while (e->closing.closers) {
-		struct closer *c = e->closing.closers;
+	while (*at) {
+		struct closer *c = *at;
 
-		e->closing.closers = c->next;
-		/* One that is stuck has its own in its hands. */
-		if (thread_join(e, c->thread))
+		if (thread_join(e, c->thread)) {
+			*at = c->next;
 			free(c);
+		} else {
+			at = &c->next; /* it has this in its hands */
+		}
 	}
 }

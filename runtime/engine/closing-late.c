@@ -69,6 +69,8 @@ static int64_t look_at(struct stage *s)
 		return left;
 	e->stuck = true;
 	say_given_up(c, begun);
+	c->next = e->closing.given_up;
+	e->closing.given_up = c;
 	s->closing.n--;
 	e->closing.n--;
 	if (left > 0)

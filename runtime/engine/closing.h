@@ -58,7 +58,8 @@ struct engine_closing {
 	bool quit;
 	/* [control] */
 	struct closer *closers;
-	uint32_t n; /* of all stages */
+	struct closing *given_up; /* their threads may look at them, and at what they have */
+	uint32_t n;               /* of all stages */
 	uint64_t seen;
 	uv_timer_t timer;
 };
