@@ -40,11 +40,11 @@ void closing_stand_in_line(struct stage *s)
 {
 	struct engine_closing *all = &s->engine->closing;
 
-	s->closing.in_line = true;
-	s->closing.since_ns = clock_now_ns();
-	s->closing.behind = NULL;
+	s->closing->in_line = true;
+	s->closing->since_ns = clock_now_ns();
+	s->closing->behind = NULL;
 	if (all->first)
-		all->last->closing.behind = s;
+		all->last->closing->behind = s;
 	else
 		all->first = s;
 	all->last = s;
@@ -55,20 +55,20 @@ static struct stage *next_in_line(struct engine_closing *all)
 {
 	struct stage *s = all->first;
 
-	all->first = s->closing.behind;
-	s->closing.in_line = false;
+	all->first = s->closing->behind;
+	s->closing->in_line = false;
 	return s;
 }
 
 static struct closing *begin(struct stage *s)
 {
-	struct closing *c = s->closing.first;
+	struct closing *c = s->closing->first;
 
-	s->closing.now = c;
+	s->closing->now = c;
 	if (!c)
 		return NULL;
-	s->closing.first = c->next;
-	s->closing.since_ns = clock_now_ns();
+	s->closing->first = c->next;
+	s->closing->since_ns = clock_now_ns();
 	s->engine->closing.begun++;
 	return c;
 }
@@ -78,9 +78,9 @@ static bool tell(struct stage *s, struct closing *c)
 {
 	if (c->given_up)
 		return false;
-	c->next = s->closing.done;
-	s->closing.done = c;
-	control_post(s->engine, &s->closed);
+	c->next = s->closing->done;
+	s->closing->done = c;
+	control_post(s->engine, &s->closing->closed);
 	return true;
 }
 

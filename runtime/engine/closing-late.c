@@ -11,17 +11,17 @@
 /* Under the lock: the one that all others of the stage wait for. */
 static struct closing *give_up_first(struct stage *s)
 {
-	struct closing *c = s->closing.now;
+	struct closing *c = s->closing->now;
 
-	s->closing.now = NULL;
+	s->closing->now = NULL;
 	if (c) {
 		c->given_up = true;
 	} else {
-		c = s->closing.first;
-		s->closing.first = c->next;
+		c = s->closing->first;
+		s->closing->first = c->next;
 	}
-	s->closing.since_ns = clock_now_ns();
-	if (s->closing.first && !s->closing.in_line)
+	s->closing->since_ns = clock_now_ns();
+	if (s->closing->first && !s->closing->in_line)
 		closing_stand_in_line(s);
 	return c;
 }
@@ -31,7 +31,7 @@ static void say_given_up(const struct closing *c, bool begun)
 	const struct engine *e = c->handle->engine;
 	struct buf whose = {0};
 
-	if (closing_is_of_replica(c))
+	if (c->of_replica)
 		buf_addf(&whose, "replica %u", c->handle->pub.replica);
 	else
 		buf_addf(&whose, "a state of v%u", c->what.build->number);
@@ -52,16 +52,16 @@ static int64_t look_at(struct stage *s)
 	bool begun, any;
 
 	pthread_mutex_lock(&e->closing.lock);
-	begun = s->closing.now;
-	any = s->closing.now || s->closing.first;
+	begun = s->closing->now;
+	any = s->closing->now || s->closing->first;
 	if (any) {
-		left = e->grace_ns - (clock_now_ns() - s->closing.since_ns);
+		left = e->grace_ns - (clock_now_ns() - s->closing->since_ns);
 		if (left <= 0 && !begun && closing_add_closer(e)) {
 			left = e->grace_ns;
-			s->closing.since_ns = clock_now_ns();
+			s->closing->since_ns = clock_now_ns();
 		} else if (left <= 0) {
 			c = give_up_first(s);
-			left = s->closing.first ? e->grace_ns : 0;
+			left = s->closing->first ? e->grace_ns : 0;
 		}
 	}
 	pthread_mutex_unlock(&e->closing.lock);
@@ -71,7 +71,7 @@ static int64_t look_at(struct stage *s)
 	say_given_up(c, begun);
 	c->next = e->closing.given_up;
 	e->closing.given_up = c;
-	s->closing.n--;
+	s->closing->n--;
 	e->closing.n--;
 	if (left > 0)
 		closing_watch_line(e);
@@ -85,7 +85,7 @@ int64_t closing_late(struct engine *e)
 
 	for (uint32_t i = 0; i < e->plan->n_stages && e->closing.n > 0; i++) {
 		struct stage *s = e->stages[i];
-		int64_t left = s->closing.n > 0 ? look_at(s) : 0;
+		int64_t left = stage_closings(s) > 0 ? look_at(s) : 0;
 
 		if (left > 0 && (first == 0 || left < first))
 			first = left;

@@ -28,17 +28,12 @@ void closing_fini(struct engine *e)
 
 /* ------------------------------------------------------------------------------ the call --- */
 
-bool closing_is_of_replica(const struct closing *c)
-{
-	return c == &c->handle->closing;
-}
-
-/* After it, [control]: c is gone, unless it is of a replica. */
-static void settle(struct closing *c)
+/* What it said, [control]. */
+static void settle(const struct closing *c)
 {
 	struct replica *r = c->handle;
 
-	if (c->result < 0 && closing_is_of_replica(c))
+	if (c->result < 0 && c->of_replica)
 		engine_fail_replica(r, "closing", NULL, 0);
 	else if (c->result < 0)
 		engine_log(r->engine, PC_WARN, r->pub.name, "closing a state of v%u: %s",
@@ -46,16 +41,33 @@ static void settle(struct closing *c)
 		           r->fail_text ? r->fail_text : "it gave no reason");
 	free(r->fail_text);
 	r->fail_text = NULL;
-	if (closing_is_of_replica(c))
-		return;
-	free(c->what.state);
+}
+
+static void settle_and_free(struct closing *c)
+{
+	settle(c);
+	if (!c->of_replica)
+		free(c->what.state);
 	free(c);
 }
 
 static void call_now(struct closing *c)
 {
 	closing_call(c, &c->handle->engine->control_cache);
-	settle(c);
+	settle_and_free(c);
+}
+
+/* False: no memory. */
+static bool make_room(struct stage *s)
+{
+	if (s->closing)
+		return true;
+	s->closing = calloc(1, sizeof(*s->closing));
+	if (!s->closing)
+		return false;
+	s->closing->stage = s;
+	s->closing->closed.kind = MESSAGE_CLOSED;
+	return true;
 }
 
 static void hand_over(struct closing *c)
@@ -63,22 +75,22 @@ static void hand_over(struct closing *c)
 	struct stage *s = c->handle->stage;
 	struct engine *e = s->engine;
 
-	/* Without a first one nothing is under way: it can not be beside another of the stage. */
-	if (!e->closing.closers && !closing_add_closer(e)) {
+	/* Without the first of them nothing is under way: it can not be beside another of the stage. */
+	if (!make_room(s) || (!e->closing.closers && !closing_add_closer(e))) {
 		call_now(c);
 		return;
 	}
 	c->what.build->closings++;
-	s->closing.n++;
+	s->closing->n++;
 	e->closing.n++;
 	c->next = NULL;
 	pthread_mutex_lock(&e->closing.lock);
-	if (s->closing.first)
-		s->closing.last->next = c;
+	if (s->closing->first)
+		s->closing->last->next = c;
 	else
-		s->closing.first = c;
-	s->closing.last = c;
-	if (!s->closing.in_line && !s->closing.now)
+		s->closing->first = c;
+	s->closing->last = c;
+	if (!s->closing->in_line && !s->closing->now)
 		closing_stand_in_line(s);
 	pthread_mutex_unlock(&e->closing.lock);
 	closing_watch_line(e);
@@ -108,15 +120,13 @@ struct closing *closing_create(struct replica *r)
 }
 
 /* False: there is nothing to be called. */
-static bool is_to_be_closed(struct replica *r)
+static bool is_to_be_closed(struct replica *r, struct closing *ret)
 {
-	struct closing *c = &r->closing;
-
 	if (!r->opened)
 		return false;
 	r->opened = false;
-	c->handle = r;
-	c->what = (struct instance){r->build, r->state};
+	*ret = (struct closing){
+		.handle = r, .what = (struct instance){r->build, r->state}, .of_replica = true};
 	if (r->build->desc->close)
 		return true;
 	free(r->fail_text);
@@ -124,18 +134,35 @@ static bool is_to_be_closed(struct replica *r)
 	return false;
 }
 
+static void close_now(struct closing *c)
+{
+	closing_call(c, &c->handle->engine->control_cache);
+	settle(c);
+}
+
 void closing_replica(struct replica *r)
 {
-	if (!is_to_be_closed(r))
+	struct closing last, *c;
+
+	if (!is_to_be_closed(r, &last))
 		return;
+	c = malloc(sizeof(*c));
+	if (!c) {
+		/* Not even that much memory: then now, though another of the stage may be under way. */
+		close_now(&last);
+		return;
+	}
+	*c = last;
 	doing_set(r, DOING_CLOSE_NEXT);
-	hand_over(&r->closing);
+	hand_over(c);
 }
 
 void closing_replica_now(struct replica *r)
 {
-	if (is_to_be_closed(r))
-		call_now(&r->closing);
+	struct closing last;
+
+	if (is_to_be_closed(r, &last))
+		close_now(&last);
 }
 
 static void take_state(struct closing *c, struct instance what, void (*then)(struct closing *c))
@@ -145,7 +172,7 @@ static void take_state(struct closing *c, struct instance what, void (*then)(str
 	if (what.build->desc->close)
 		then(c);
 	else
-		settle(c);
+		settle_and_free(c);
 }
 
 void closing_state(struct closing *c, struct instance what)
@@ -161,7 +188,7 @@ void closing_state_now(struct closing *c, struct instance what)
 static void count_out(struct stage *s, const struct closing *c)
 {
 	c->what.build->closings--;
-	s->closing.n--;
+	s->closing->n--;
 	s->engine->closing.n--;
 }
 
@@ -170,8 +197,8 @@ void closing_over(struct stage *s)
 	struct closing *list, *in_order = NULL;
 
 	pthread_mutex_lock(&s->engine->closing.lock);
-	list = s->closing.done;
-	s->closing.done = NULL;
+	list = s->closing->done;
+	s->closing->done = NULL;
 	pthread_mutex_unlock(&s->engine->closing.lock);
 	while (list) {
 		struct closing *next = list->next;
@@ -185,7 +212,7 @@ void closing_over(struct stage *s)
 
 		in_order = c->next;
 		count_out(s, c);
-		settle(c);
+		settle_and_free(c);
 	}
 	swap_closed(s);
 	stage_closed(s);

@@ -33,19 +33,12 @@ struct closing {
 	                         * for it, when it runs on with another state */
 	struct instance what;
 	int result;
-	bool given_up; /* under the lock: nobody waits for it any more */
+	bool of_replica; /* its last state, which is not freed here */
+	bool given_up;   /* under the lock: nobody waits for it any more */
 };
 
-/* In struct stage; under the lock, but for `n`. */
-struct stage_closing {
-	uint32_t n;                   /* [control] handed over, and not over yet */
-	struct closing *first, *last; /* to be called */
-	struct closing *now;          /* being called */
-	struct closing *done;         /* the newest first; for the control thread */
-	int64_t since_ns;             /* it is in line, or `now` is being called */
-	bool in_line;
-	struct stage *behind; /* the next in line */
-};
+/* Of a stage; under the lock, but for `n`: see engine.h. */
+struct stage_closing;
 
 /* In struct engine. */
 struct engine_closing {
@@ -79,7 +72,6 @@ void closing_over(struct stage *s); /* MESSAGE_CLOSED: some calls have come back
 /* The graph is to end at once: calls that have lasted for the grace time are given up. How long
  * until it is to be asked again; 0: never. */
 int64_t closing_late(struct engine *e); /* closing-late.c */
-bool closing_is_of_replica(const struct closing *c);
 
 /* At once, on the calling thread: what has never run. [start] or [control] */
 void closing_replica_now(struct replica *r);

@@ -77,8 +77,10 @@ static void handle(struct message *m)
 		                                         offsetof(struct replica, parked)));
 		break;
 	case MESSAGE_CLOSED:
-		closing_over(
-			(struct stage *)(void *)((char *)m - offsetof(struct stage, closed)));
+		closing_over(((struct stage_closing *)(void *)((char *)m -
+		                                               offsetof(struct stage_closing,
+		                                                        closed)))
+		                     ->stage);
 		break;
 	case MESSAGE_WAKE:
 		wake_arm(

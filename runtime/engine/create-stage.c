@@ -209,7 +209,6 @@ int create_stage(struct engine *e, struct stage *s, const struct plan_stage *pla
 	s->engine = e;
 	s->index = index;
 	s->live = plan->replicas;
-	s->closed.kind = MESSAGE_CLOSED;
 	swap_create_stage(s);
 	s->section = plan->section == PLAN_NONE ? NULL : sections[plan->section];
 	s->replicas = plan->replicas == 1 ? &s->only
@@ -273,6 +272,7 @@ void create_undo(struct stage *s)
 	if (s->replicas != &s->only)
 		free(s->replicas);
 	free(s->left);
+	free(s->closing);
 	free(s->order);
 	reload_rows_free(s);
 }

@@ -258,7 +258,6 @@ struct replica {
 	_Atomic uint64_t progress, progress_total;
 	pthread_t thread;
 	struct message ended, wake, swapped, parked;
-	struct closing closing; /* of its last state */
 };
 
 /* Why a replica is where it is, for pc_graph_explain(). */
@@ -293,15 +292,14 @@ struct stage {
 	struct section *section; /* NULL: not critical */
 	struct order *order;     /* NULL: what is emitted leaves as it comes */
 	struct swap_stage swap;
-	struct stage_closing closing;
-	struct message closed;
-	uint32_t n_replicas;     /* in the array, those that have left included */
-	uint32_t index;          /* in the plan */
-	struct replica *retired; /* those whose index another has now */
-	struct loop *loop;       /* the cycle that it is part of, or NULL */
-	struct joins joins;      /* [control] joins that wait for its end */
-	uint32_t live;           /* [control] replicas that have not ended */
-	uint32_t pins;           /* under `shape`: who looks at it outside of that */
+	struct stage_closing *closing; /* [control] made with the first that is to be closed */
+	uint32_t n_replicas;           /* in the array, those that have left included */
+	uint32_t index;                /* in the plan */
+	struct replica *retired;       /* those whose index another has now */
+	struct loop *loop;             /* the cycle that it is part of, or NULL */
+	struct joins joins;            /* [control] joins that wait for its end */
+	uint32_t live;                 /* [control] replicas that have not ended */
+	uint32_t pins;                 /* under `shape`: who looks at it outside of that */
 	_Atomic bool ended; /* [control] writes; flag_is(): none lives, and all are closed */
 	bool stopping;      /* [control] */
 	struct stage
@@ -313,6 +311,25 @@ struct stage {
 		*left; /* under `shape`: of replicas that are not there any more, or NULL */
 	struct stage *buried; /* [control] see reload-recycle.c */
 };
+
+/* What of a stage is being closed: see closing.h. Under its lock, but for `n`. */
+struct stage_closing {
+	struct stage *stage;
+	uint32_t n; /* [control] handed over, and not over yet */
+	bool in_line;
+	struct closing *first, *last; /* to be called */
+	struct closing *now;          /* being called */
+	struct closing *done;         /* the newest first; for the control thread */
+	int64_t since_ns;             /* it is in line, or `now` is being called */
+	struct stage *behind;         /* the next in line */
+	struct message closed;
+};
+
+/* [control] */
+static inline uint32_t stage_closings(const struct stage *s)
+{
+	return s->closing ? s->closing->n : 0;
+}
 
 struct join {
 	const struct plan_join *plan;

@@ -77,7 +77,7 @@ void replica_ended(struct replica *r)
 
 void stage_closed(struct stage *s)
 {
-	if (s->live > 0 || s->closing.n > 0 || flag_is(&s->ended))
+	if (s->live > 0 || stage_closings(s) > 0 || flag_is(&s->ended))
 		return;
 	flag_set(&s->ended);
 	s->engine->live--;

@@ -185,10 +185,10 @@ static bool may_go(const struct engine *e, uint32_t index)
 	const struct stage *s = e->stages[index];
 	const struct swap_stage *sw = &s->swap;
 
-	if (!e->plan->stages[index].gone || !flag_is(&s->ended) || s->closing.n > 0 ||
-	    posted(&s->closed) || s->pins > 0 || sw->active || sw->in_flight || sw->pending ||
-	    sw->answering || is_awaited(e, s) || has_build_in(e->swap.retired, s) ||
-	    has_build_in(e->swap.retiring, s))
+	if (!e->plan->stages[index].gone || !flag_is(&s->ended) || stage_closings(s) > 0 ||
+	    (s->closing && posted(&s->closing->closed)) || s->pins > 0 || sw->active ||
+	    sw->in_flight || sw->pending || sw->answering || is_awaited(e, s) ||
+	    has_build_in(e->swap.retired, s) || has_build_in(e->swap.retiring, s))
 		return false;
 	for (uint32_t i = 0; i < s->n_replicas; i++)
 		if (!is_quiet(s->replicas[i]))
@@ -435,7 +435,7 @@ void recycle(struct engine *e)
 			continue;
 		}
 		/* Another thread may look at all that it has. */
-		if (e->stages[i]->closing.n > 0)
+		if (stage_closings(e->stages[i]) > 0)
 			continue;
 		let_retired_go(e, e->stages[i]);
 		reload_rows_trim(e->stages[i]);

@@ -60,7 +60,7 @@ static bool slots_are_free(const struct engine *e, const struct plan_difference 
 		const struct stage *s = e->stages[i];
 		uint32_t n = d->merged.stages[i].replicas;
 
-		if ((d->stages[i] & CHANGE_REPLICAS) && s->closing.n > 0)
+		if ((d->stages[i] & CHANGE_REPLICAS) && stage_closings(s) > 0)
 			return false;
 
 		for (uint32_t k = 0;

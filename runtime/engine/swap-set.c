@@ -422,7 +422,7 @@ static bool swap_in_flight(const struct engine *e)
 static bool is_being_closed(const struct swap_set *set)
 {
 	for (const struct swap_set_member *m = set->request->members; m < members_end(set); m++)
-		if (m->stage->closing.n > 0)
+		if (stage_closings(m->stage) > 0)
 			return true;
 	return false;
 }

@@ -272,7 +272,7 @@ static void look_at_time(struct stage *s, int64_t now)
 	}
 	if (s->swap.pending && now >= s->swap.pending->until_ns)
 		answer_pending(s, PC_TIMEOUT,
-		               s->closing.n > 0
+		               stage_closings(s) > 0
 		                       ? "the close() of an older state has not come back in "
 		                         "time; nothing has been done"
 		                       : "another swap has not ended in time; nothing has been "
@@ -409,8 +409,8 @@ static bool look(struct stage *s, int64_t now)
 	}
 	look_at_time(s, now);
 	/* A new state is not opened while an old one is being closed. */
-	if (!s->swap.in_flight && s->swap.pending && s->closing.n == 0 && queue_is_free(s) &&
-	    !reload_is_under_way(s->engine) && !swap_set_waits(s->engine)) {
+	if (!s->swap.in_flight && s->swap.pending && stage_closings(s) == 0 &&
+	    queue_is_free(s) && !reload_is_under_way(s->engine) && !swap_set_waits(s->engine)) {
 		begin(s);
 		news = true;
 	}
