@@ -176,7 +176,8 @@ PC_API char *pc_graph_explain(struct pc_graph *graph);
  * held stay held. Not from a signal handler: after a real crash nothing can be relied on.
  * @what   what happened, "abort() was called" say; copied.
  * @file   where, with @line; NULL: not known, then
- * @caller is the return address of the call, by which file and function are named; may be NULL.
+ * @caller is the return address of the call, by which file and function are named, and the line
+ *         when the failure is told, by addr2line(1) and the build's debug information; may be NULL.
  * [any] Since 1.0. */
 PC_API bool pc_stage_died(const char *what, const char *file, unsigned line,
                           const void *caller);

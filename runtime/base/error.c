@@ -125,3 +125,13 @@ int error_set_text(struct pc_error **ret, int code, char *text)
 	*ret = make(code, text, true);
 	return code;
 }
+
+void error_reword(struct pc_error **err, char *text)
+{
+	struct pc_error *before = *err;
+
+	if (!text)
+		return;
+	*err = make(before->code, text, before->ready);
+	pc_error_free(before);
+}

@@ -16,5 +16,8 @@ __attribute__((format(printf, 2, 3))) void error_add(struct pc_error **ret, cons
                                                      ...);
 /* A chain of one whose text is several ready lines (rendered diagnostics). Takes over `text`. */
 int error_set_text(struct pc_error **ret, int code, char *text);
+/* The same error in other words, of the same form: it ends with a newline. Takes over `text`; NULL:
+ * it stays as it is. */
+void error_reword(struct pc_error **err, char *text);
 
 #endif

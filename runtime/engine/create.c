@@ -318,6 +318,7 @@ int engine_create(struct engine **ret, const struct plan *plan,
 	pthread_mutex_init(&e->shape, NULL);
 	pthread_mutex_init(&e->log_lock, NULL);
 	pthread_cond_init(&e->ended_cond, NULL);
+	died_init(&e->died);
 	swap_create(e);
 	reload_create(e);
 	closing_init(e);
@@ -403,6 +404,7 @@ void engine_destroy(struct engine *e)
 	if (e->ended_fd >= 0)
 		close(e->ended_fd);
 	pc_error_free(e->error);
+	died_fini(&e->died);
 	closing_fini(e);
 	pthread_cond_destroy(&e->ended_cond);
 	pthread_mutex_destroy(&e->log_lock);

@@ -195,6 +195,7 @@ PC_API int pc_graph_wait(struct pc_graph *graph, int64_t timeout_ns, struct pc_e
 	if (e->ended && e->error)
 		error_set_text(ret_err, rc, strdup(pc_error_text(e->error)));
 	pthread_mutex_unlock(&e->lock);
+	died_tell(&e->died, ret_err);
 	return rc;
 }
 

@@ -14,6 +14,7 @@
 #include "base/item.h"
 #include "engine/by.h"
 #include "engine/closing.h"
+#include "engine/died.h"
 #include "engine/fault.h"
 #include "engine/guard.h"
 #include "engine/reload.h"
@@ -479,6 +480,7 @@ struct engine {
 	pthread_mutex_t log_lock;
 	pc_swap_fn *swapped; /* NULL: the log tells of swaps */
 	void *swapped_user;
+	struct died died;
 };
 
 /* embed.c, [any]; NULL before the start */

@@ -14,7 +14,7 @@
 void engine_log(struct engine *e, int level, const char *stage, const char *format, ...)
 {
 	va_list ap;
-	char *text;
+	char *text, *lines;
 
 	if (!e->log || level < e->log_level)
 		return;
@@ -22,6 +22,11 @@ void engine_log(struct engine *e, int level, const char *stage, const char *form
 	if (vasprintf(&text, format, ap) < 0)
 		text = NULL;
 	va_end(ap);
+	lines = text ? died_lines(&e->died, text) : NULL;
+	if (lines) {
+		free(text);
+		text = lines;
+	}
 	pthread_mutex_lock(&e->log_lock);
 	e->log(e->log_user, level, stage, text ? text : "(out of memory)");
 	pthread_mutex_unlock(&e->log_lock);

@@ -176,16 +176,37 @@ static const void *caller_in_stage(const struct guard *g, const void *caller)
 	return caller;
 }
 
+/* Its line can be found while the build is loaded, and later where the user has built it: a private
+ * copy goes with the process. Of what pcrun compiles it alone has a file. */
+static void note_place(const struct guard *g, const struct symbol *at, const char *words,
+                       bool is_stage)
+{
+	const struct loader_plugin *p = is_stage ? g->build->plugin : NULL;
+	const char *object = p ? p->loaded : at->file;
+	size_t n = p ? strlen(p->file) : 0;
+	bool compiled = n > 2 && strcmp(p->file + n - 2, ".c") == 0;
+
+	died_note(&g->replica->engine->died, words, object, p && !compiled ? p->file : object,
+	          at->offset);
+}
+
 static void add_caller(struct buf *out, const struct guard *g, const void *caller)
 {
+	char words[sizeof(((struct symbol *)0)->file) + 24];
 	struct symbol at;
 
+	if (!caller)
+		return;
+	caller = caller_in_stage(g, caller);
 	/* A return address is behind the call; the call may have been the function's last. */
-	if (!caller || !symbol_find(&at, (const char *)caller_in_stage(g, caller) - 1))
+	if (!symbol_find(&at, (const char *)caller - 1))
 		return;
 	if (*at.name)
 		buf_addf(out, "%s, ", at.name);
-	buf_addf(out, "%s+0x%llx, ", symbol_file_name(&at), (unsigned long long)at.offset);
+	snprintf(words, sizeof(words), "%s+0x%llx", symbol_file_name(&at),
+	         (unsigned long long)at.offset);
+	buf_addf(out, "%s, ", words);
+	note_place(g, &at, words, base_of(caller) == base_of(some_code(g->build->desc)));
 }
 
 PC_API bool pc_stage_died(const char *what, const char *file, unsigned line, const void *caller)

@@ -30,6 +30,7 @@ int open_replica(struct replica *r, struct pc_error **err)
 	}
 	error_set(err, PC_ERROR, "%s", r->fail_text ? r->fail_text : "it gave no reason");
 	error_add(err, "stage '%s' can not start (%s:%u)", plan->name, plan->file, plan->line);
+	died_tell(&r->engine->died, err);
 	return PC_ERROR;
 }
 

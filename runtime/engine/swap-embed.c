@@ -130,6 +130,8 @@ PC_API int pc_graph_swap(struct pc_graph *graph, const char *stage, const char *
 		memcpy(&own, options,
 		       options->size < sizeof(own) ? options->size : sizeof(own));
 	rc = swap_one(graph, stage, file, &own, &report, &trial, ret_err);
+	if (embed_engine(graph))
+		died_tell(&embed_engine(graph)->died, ret_err);
 	swap_report_give(&report, &trial, ret_report, report_size);
 	return rc;
 }

@@ -191,6 +191,8 @@ PC_API int pc_graph_swap_set(struct pc_graph *graph, const struct pc_swap_item *
 		rc = error_set(ret_err, PC_INVALID, "a set has one stage at least");
 	else
 		rc = swap_set(&a, items, ret_err);
+	if (a.e)
+		died_tell(&a.e->died, ret_err);
 	for (size_t i = 0; a.members && i < n; i++)
 		if (a.members[i].stage)
 			swap_unpin_stage(a.members[i].stage);

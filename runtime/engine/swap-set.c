@@ -126,6 +126,8 @@ static int make_cuts(const struct swap_set *set, struct pc_error **err)
 		int rc = m->to ? swap_make_cuts(&m->cut, m->stage, m->to, m->how, err) : PC_OK;
 
 		if (rc) {
+			/* now: its file goes with it */
+			died_tell(&m->stage->engine->died, err);
 			error_add(err, "stage '%s'", m->stage->plan->name);
 			return rc == PC_ERROR ? PC_WRONG : rc;
 		}

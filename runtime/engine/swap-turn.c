@@ -124,7 +124,9 @@ static void say_reversed(struct stage *s, struct pc_error **err)
 		.from = cut->to->number, .to = back->to->number, .item = back->position};
 	bool as_left;
 	const char *text = why(cut, &as_left);
+	char *lines = died_lines(&s->engine->died, text);
 
+	text = lines ? lines : text;
 	if (any_failed(cut))
 		swap_failure_note(s, cut->to, text);
 	error_set(err, PC_ERROR, "%s", text);
@@ -137,6 +139,7 @@ static void say_reversed(struct stage *s, struct pc_error **err)
 	if (!told(s, PC_SWAP_BACK, &report, text))
 		engine_log(s->engine, PC_WARN, s->plan->name, "%s: %s", pc_error_first(*err),
 		           text);
+	free(lines);
 }
 
 static void say_late(struct stage *s, int64_t now)

@@ -2,132 +2,44 @@
  *
  * Called by the thread that asked for the swap, when the helper has ended. The report has been
  * copied from memory that the code under test could write to: numbers are limited and texts ended
- * here. Lines of the source come from addr2line(1), when it is installed and the build has them.
+ * here. Lines of the source come from lines.h.
  */
 #include "engine/swap-probe.h"
 
-#include "base/clock.h"
 #include "base/error.h"
+#include "base/lines.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <signal.h>
-#include <spawn.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-#define LINES_NS (3 * PC_SEC) /* for addr2line */
-
-extern char **environ;
 
 /* ------------------------------------------------------------------------ source lines --- */
 
-static int spawn_addr2line(pid_t *ret, const char *loaded, const struct probe_report *report,
-                           int out)
-{
-	char file[] = "-e", names[] = "-fC", command[] = "addr2line", *copy = strdup(loaded);
-	char *words[PROBE_FRAMES + 6] = {command, names, file, copy};
-	char offsets[PROBE_FRAMES][24];
-	posix_spawn_file_actions_t files;
-	int rc;
-
-	for (uint32_t i = 0; i < report->n_frames; i++) {
-		snprintf(offsets[i], sizeof(offsets[i]), "0x%" PRIx64,
-		         report->frames[i].offset);
-		words[4 + i] = offsets[i];
-	}
-	posix_spawn_file_actions_init(&files);
-	rc = posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
-	rc = rc ? rc : posix_spawn_file_actions_adddup2(&files, out, 1);
-	rc = rc ? rc : posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0);
-	rc = rc ? rc : copy ? posix_spawnp(ret, command, &files, NULL, words, environ) : ENOMEM;
-	posix_spawn_file_actions_destroy(&files);
-	free(copy);
-	return rc;
-}
-
-/* Reads until its end, or until the time is over. */
-static size_t read_some(int fd, char *to, size_t room)
-{
-	int64_t until = clock_now_ns() + LINES_NS;
-	size_t size = 0;
-
-	while (size < room - 1) {
-		struct pollfd readable = {.fd = fd, .events = POLLIN};
-		int64_t left = until - clock_now_ns();
-		ssize_t n = 0;
-
-		if (left > 0 && poll(&readable, 1, (int)(left / PC_MS) + 1) > 0)
-			n = read(fd, to + size, room - 1 - size);
-		if (n <= 0)
-			break;
-		size += (size_t)n;
-	}
-	to[size] = '\0';
-	return size;
-}
-
-/* Two lines for each frame: the function, and file:line; "??" where it knows nothing. */
-static bool find_lines(const char *loaded, const struct probe_report *report, char *text,
-                       size_t room)
-{
-	int ends[2], status;
-	pid_t pid;
-	bool ok;
-
-	if (report->n_frames == 0 || pipe2(ends, O_CLOEXEC) < 0)
-		return false;
-	ok = spawn_addr2line(&pid, loaded, report, ends[1]) == 0;
-	close(ends[1]);
-	if (ok) {
-		ok = read_some(ends[0], text, room) > 0;
-		kill(pid, SIGKILL);
-		while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-			continue;
-	}
-	close(ends[0]);
-	return ok;
-}
-
-static char *cut_line(char **text)
-{
-	char *line = *text;
-	size_t n = line ? strcspn(line, "\n") : 0;
-
-	if (!line || !*line)
-		return NULL;
-	*text = line[n] ? line + n + 1 : line + n;
-	line[n] = '\0';
-	return line;
-}
+_Static_assert(PROBE_FRAMES <= LINES_MAX, "all of them in one question");
 
 /* "lookup (stage.c:77) <- process (stage.c:90)" */
 static void add_frames(struct buf *out, const struct probe_report *report, const char *loaded)
 {
-	char text[8192], *at = text;
-	bool lines = find_lines(loaded, report, text, sizeof(text));
+	uint64_t offsets[PROBE_FRAMES];
+	struct lines lines;
 
+	for (uint32_t i = 0; i < report->n_frames; i++)
+		offsets[i] = report->frames[i].offset;
+	lines_find(&lines, loaded, offsets, report->n_frames);
 	for (uint32_t i = 0; i < report->n_frames; i++) {
-		const struct probe_frame *f = &report->frames[i];
-		const char *function = lines ? cut_line(&at) : NULL;
-		char *place = lines ? cut_line(&at) : NULL;
+		const char *function = lines.of[i].function, *place = lines.of[i].place;
 		const char *file = place ? strrchr(place, '/') : NULL;
 
-		if (!function || function[0] == '?')
-			function = f->symbol;
+		if (!function)
+			function = report->frames[i].symbol;
 		buf_addf(out, "%s%s", i ? " <- " : ", in ", *function ? function : "its code");
 		if (place)
-			place[strcspn(place, " ")] = '\0'; /* a discriminator */
-		if (place && place[0] != '?' && !strchr(place, '?'))
 			buf_addf(out, " (%s)", file ? file + 1 : place);
 		else
-			buf_addf(out, " (+0x%" PRIx64 ")", f->offset);
+			buf_addf(out, " (+0x%" PRIx64 ")", offsets[i]);
 	}
 	if (report->n_frames == 0 && report->where)
 		buf_addf(out, ", outside of its code, at 0x%" PRIx64, report->where);

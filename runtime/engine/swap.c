@@ -330,6 +330,7 @@ int swap_begin(struct stage *s, struct swap_offer *offer, unsigned how,
 		return PC_OK;
 	if (rc == PC_OK)
 		rc = swap_make_cuts(&cut, s, to, how, err);
+	died_tell(&s->engine->died, err); /* now: its file goes with it */
 	if (rc == PC_OK) {
 		ret_report->way = cut->way;
 		ret_report->words = swap_describe(cut, how);

@@ -35,23 +35,26 @@ if build quitxx.so "${CXX:-c++}" -std=c++20 '-DNAME="quitxx"' quitxx.cc; then
 else
 	skip 'C++: no compiler for it'
 fi
-line=$(grep -n LINE "$sources/quit.c" | cut -d: -f1)
+# line TEXT [FILE]: where the text stands.
+line() {
+	grep -nF -e "$1" "$sources/${2:-quit.c}" | head -n 1 | cut -d: -f1
+}
 
 # -------------------------------------------------------------- each way, in each callback
 # words HOW PLUGIN: what the reason must say; nothing: such a plugin has no such way.
 words() {
-	at="give_up.*, $2(\\.v[0-9]+\\.[0-9a-f]+)?\\.so\\+0x[0-9a-f]+, "
+	at='give_up[A-Za-z0-9_]*, /[^ ]*/quit(xx)?\.cc?:'
 	case $1 in
-	assert) echo "assertion failed: n <= cap \\(.*quit.*\\.cc?:$line, " ;;
-	abort) echo "abort\\(\\) was called \\(.*$at" ;;
-	exit) echo "exit\\(3\\) was called \\(.*$at" ;;
-	_exit) echo "_exit\\(0\\) was called \\(.*$at" ;;
-	_Exit) echo "_Exit\\(4\\) was called \\(.*$at" ;;
-	quick_exit) echo "quick_exit\\(5\\) was called \\(.*$at" ;;
-	errx) echo "errx\\(6\\) was called: no luck \\(.*$at" ;;
-	pthread_exit) echo "pthread_exit\\(\\) was called \\(.*$at" ;;
+	assert) echo "assertion failed: n <= cap \\(.*quit.*\\.cc?:$(line LINE), " ;;
+	abort) echo "abort\\(\\) was called \\(.*$at$(line 'abort();'), " ;;
+	exit) echo "exit\\(3\\) was called \\(.*$at$(line 'exit(3);'), " ;;
+	_exit) echo "_exit\\(0\\) was called \\(.*$at$(line '_exit(0);'), " ;;
+	_Exit) echo "_Exit\\(4\\) was called \\(.*$at$(line '_Exit(4);'), " ;;
+	quick_exit) echo "quick_exit\\(5\\) was called \\(.*$at$(line 'quick_exit(5);'), " ;;
+	errx) echo "errx\\(6\\) was called: no luck \\(.*$at$(line 'errx(6,'), " ;;
+	pthread_exit) echo "pthread_exit\\(\\) was called \\(.*$at$(line 'pthread_exit(NULL);'), " ;;
 	# std::terminate says on standard error what was thrown, and calls abort().
-	throw) [ "$2" != quitxx ] || echo "abort\\(\\) was called \\(.*$at" ;;
+	throw) [ "$2" != quitxx ] || echo "abort\\(\\) was called \\(.*$at$(line 'throw 7;'), " ;;
 	esac
 }
 for plugin in $plugins; do
@@ -72,12 +75,69 @@ for how in assert _exit; do
 	dies "$how in closed" 1 "$(words $how quit2)in closed\\)\$"
 done
 run pcrun -e './make.so -> null'
-dies 'abort in produce' 1 'abort\(\) was called \(make_produce, make(\.v[0-9]+\.[0-9a-f]+)?\.so\+0x[0-9a-f]+, in produce\)$'
+dies 'abort in produce' 1 "abort\\(\\) was called \\(make_produce, /.*/make\\.c:$(line 'abort();' make.c), in produce\\)\$"
 run pcrun -e 'stage m = ./make.so() thread=own; m -> null'
 dies 'abort in produce, on a thread of its own' 1 'in produce\)$'
 run pcrun -e 'stage q = ./quit.so(where=stop) daemon; stage n = null() daemon; stage g = gen() daemon
 gen(count=10) -> null; g -> q -> n'
 dies 'abort in stop' 1 'abort\(\) was called \(.*in stop\)$'
+
+# ------------------------------------------------------------------ which line that is, told or not
+# What pcrun compiles has its lines; one that is skipped is told by the log.
+sed 's/NAME/"quit"/' "$sources/quit.c" >quit.c
+run pcrun -e 'gen(count=10) -> ./quit.c(how=exit) -> null'
+dies 'a stage that pcrun compiles: the line' 1 "^  because: $(words exit quit)in process\\)\$"
+run pcrun -e 'stage q = ./quit.so() on_error=skip; gen(count=10) -> q -> null'
+dies 'an item that is skipped: the line' 0 "item skipped: $(words abort quit)in process\\)"
+# Nobody can be asked: the place in the file, and how to find the line elsewhere.
+place='abort\(\) was called \(give_up, quit(\.v[0-9]+\.[0-9a-f]+)?\.so\+0x[0-9a-f]+, in process\)'
+run env PATH=/nowhere "$PCRUN" -e 'gen(count=10) -> ./quit.so -> null'
+dies 'no addr2line: the place' 1 "^  because: $place\$"
+has 'no addr2line: the command' err '^  find the line: addr2line -fCe [^ ]*quit\.so 0x[0-9a-f]+$'
+sh -c "$(sed -n 's/^  find the line: //p' err)" >line 2>&1
+has 'no addr2line: which finds it' line "/quit\\.c:$(line 'abort();')"
+# Nobody knows.
+cp quit.so with-lines.so
+strip -g quit.so
+run pcrun -e 'gen(count=10) -> ./quit.so -> null'
+dies 'no lines in the file: the place' 1 "^  because: $place\$"
+has_not 'no lines in the file: and no command that would not find them' err 'find the line'
+mv with-lines.so quit.so
+# A new build, which is gone when its failure is told, or runs on: the lines of its own text.
+# swaps WHAT STATUS PATTERN SWAP...: while a good build runs; the swap ends so, and says that.
+swaps() {
+	what=$1
+	expected=$2
+	pattern=$3
+	shift 3
+	"$PCRUN" -e 'stage q = ./quit.so(at=0); gen(rate=1k) -> q -> null' >out 2>graph.err &
+	pid=$!
+	n=0
+	until "$PCRUN" status --graph=$pid >/dev/null 2>&1 || [ $n -gt 600 ]; do
+		sleep 0.1
+		n=$((n + 1))
+	done
+	run pcrun swap --graph=$pid q "$@"
+	# It was told where items were slow in coming, after the answer.
+	n=0
+	until [ "$status" -eq "$expected" ] || grep -q 'ROLLED BACK' graph.err || [ $n -gt 600 ]; do
+		sleep 0.1
+		n=$((n + 1))
+	done
+	grep 'ROLLED BACK' graph.err >>err && status=4
+	dies "$what" "$expected" "$pattern"
+	kill -INT $pid
+	wait $pid
+}
+for where in open process; do
+	sed 's/NAME/"quit"/; s/PC_STATE(struct quit)/&, .flags = PC_NO_PROBE/; s/strcmp(q->where, where) != 0/strcmp(where, "'$where'") != 0/
+		s/q->n == q->at/q->n > 1/; s/strcmp(q->how, "abort") == 0/cap == 4/' "$sources/quit.c" >next.c
+	code=3
+	[ $where = open ] || code=4
+	# shellcheck disable=SC2046
+	swaps "a new build aborts in $where: the line" $code "abort\\(\\) was called \\(give_up, /.*/next\\.c:$(line 'abort();'), in $where\\)" \
+		./next.c $([ $where = process ] || echo --reset-state)
+done
 
 # ------------------------------------------------- what becomes of the item, and of the rest
 for how in assert exit; do
