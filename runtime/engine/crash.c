@@ -133,6 +133,23 @@ static void add_file(struct text *t, const struct symbol *at)
 	add_number(t, at->offset, 16);
 }
 
+static void add_tomb(struct text *t, const struct tomb *tomb, const void *address)
+{
+	struct symbols_hit hit;
+
+	add(t, "in ");
+	add(t, tomb->name);
+	add(t, ", which has been unloaded");
+	if (!swap_tomb_symbol(tomb, address, &hit))
+		return;
+	add(t, hit.inside ? ": " : ": near ");
+	add(t, hit.name);
+	if (hit.inside) {
+		add(t, "+");
+		add_number(t, hit.into, 16);
+	}
+}
+
 static void add_code(struct text *t, const void *pc)
 {
 	const struct tomb *tomb = tomb_of(pc);
@@ -142,9 +159,8 @@ static void add_code(struct text *t, const void *pc)
 	add_number(t, (uintptr_t)pc, 16);
 	add(t, ": ");
 	if (tomb) {
-		add(t, "in ");
-		add(t, tomb->name);
-		add(t, ", which has been unloaded\n");
+		add_tomb(t, tomb, pc);
+		add(t, "\n");
 	} else if (!symbol_find(&at, pc)) {
 		add(t, "nothing is mapped there\n");
 	} else if (!*at.file) {
@@ -177,9 +193,7 @@ static void add_data(struct text *t, const void *address, const void *stack, con
 	add_number(t, (uintptr_t)address, 16);
 	add(t, ": ");
 	if (tomb) {
-		add(t, "in ");
-		add(t, tomb->name);
-		add(t, ", which has been unloaded");
+		add_tomb(t, tomb, address);
 	} else if (stack && (below < 65536 || -below < 4096)) {
 		add(t, "the stack has overflowed");
 	} else if (!symbol_find(&at, address)) {

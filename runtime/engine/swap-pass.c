@@ -211,8 +211,13 @@ static void look_for_pointers(struct build *victim, const struct dropped *at)
 
 		memcpy(&word, state + i, sizeof(word));
 		if (image_has(victim->origin->image, word)) {
-			/* relaxed: told by `passed` */
-			atomic_store_explicit(&victim->points, i + 1, memory_order_relaxed);
+			size_t none = 0;
+
+			/* relaxed, both: told by `passed`. The first that finds one is enough. */
+			if (atomic_compare_exchange_strong_explicit(
+				    &victim->points, &none, i + 1, memory_order_relaxed,
+				    memory_order_relaxed)) /* relaxed: as above */
+				victim->pointee = word - victim->origin->image.begin;
 			return;
 		}
 	}

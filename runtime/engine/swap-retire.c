@@ -13,8 +13,8 @@
  *   5 nothing of it is left that needs its code: a thread, a signal handler, a key (loader/left.h);
  *     else it stays until that is gone, is counted, and the reason is said;
  *   6 release: for a plugin, dlclose(); and if the image is gone, a mapping without rights takes
- *     its place, so that a stale pointer faults instead of reading what is loaded there next. If it
- *     is not gone, its file told why (loader/lint.h): that is counted and said, too.
+ *     its place (swap-tomb.c), so that a stale pointer faults instead of reading what is loaded there
+ *     next. If it is not gone, its file told why (loader/lint.h): that is counted and said, too.
  * 3 and 4 wait, for all builds that have gathered meanwhile.
  */
 #include "engine/engine.h"
@@ -24,39 +24,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-
-/* ------------------------------------------------------------------------------ images --- */
-
-/* The oldest of them are given up: address space and mappings are bounded. */
-static void bury(struct engine *e, struct image image, const char *name)
-{
-	struct tomb *t = &e->swap.tombs[e->swap.next_tomb++ % SWAP_TOMBS];
-	size_t size = image.end - image.begin;
-	void *at;
-
-	if (t->size > 0)
-		munmap(t->at, t->size);
-	t->size = 0;
-	at = mmap((void *)image.begin, size, PROT_NONE,
-	          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-	if (at == MAP_FAILED)
-		return; /* something else is there already */
-	snprintf(t->name, sizeof(t->name), "%s", name);
-	t->at = at;
-	t->size = size;
-}
-
-const struct tomb *swap_tomb_at(const struct engine *e, const void *address)
-{
-	for (unsigned i = 0; i < SWAP_TOMBS; i++) {
-		const struct tomb *t = &e->swap.tombs[i];
-
-		if ((uintptr_t)address - (uintptr_t)t->at < t->size)
-			return t;
-	}
-	return NULL;
-}
 
 /* ---------------------------------------------------------------------------- the list --- */
 
@@ -159,6 +126,32 @@ static const char *field_at(const struct stage *s, size_t offset)
 	return "the state";
 }
 
+/* " (symbol by_key+0x4)": what of the build it points at. */
+static void add_pointee(struct buf *out, const struct build *b)
+{
+	struct symbols *symbols = swap_symbols(b);
+	struct symbols_hit hit;
+
+	if (symbols && symbols_find(symbols, b->pointee, &hit)) {
+		buf_addf(out, hit.inside ? " (symbol %s" : " (near symbol %s", hit.name);
+		if (hit.inside && hit.into > 0)
+			buf_addf(out, "+0x%x", hit.into);
+		buf_adds(out, ")");
+	}
+	free(symbols);
+}
+
+static void say_held(struct stage *s, const struct build *b, size_t offset)
+{
+	struct buf pointee = {0};
+
+	add_pointee(&pointee, b);
+	engine_log(s->engine, PC_WARN, s->plan->name,
+	           "v%u stays loaded: `%s` at offset %zu still points into it%s", b->number,
+	           field_at(s, offset), offset, pointee.text ? pointee.text : "");
+	buf_fini(&pointee);
+}
+
 static void count_stays(struct stage *s)
 {
 	/* relaxed: a figure */
@@ -178,25 +171,26 @@ static bool may_go(struct stage *s, struct build *b)
 		return true;
 	if (points && !b->held) {
 		count_stays(s);
-		engine_log(s->engine, PC_WARN, s->plan->name,
-		           "v%u stays loaded: `%s` at offset %zu still points into it",
-		           b->number, field_at(s, points - 1), points - 1);
+		say_held(s, b, points - 1);
 	}
 	b->held = points != 0;
 	return false;
 }
 
-static void gone(struct engine *e, struct image image, const char *name)
+static void gone(struct engine *e, struct image image, const char *name,
+                 const struct symbols *symbols)
 {
 	if (!image.begin || image_is_loaded(image, NULL))
 		return;
 	if (!LEFT_OUT(FAULT_TOMB))
-		bury(e, image, name);
+		swap_bury(e, image, name, symbols);
 	e->swap.unloaded++;
 }
 
-/* It gets further chances, whatever becomes of its stage. False: no memory. */
-static bool keep_left(struct engine *e, const struct build *b, const char *name)
+/* It gets further chances, whatever becomes of its stage. False: no memory. Else takes the symbols
+ * over. */
+static bool keep_left(struct engine *e, const struct build *b, const char *name,
+                      struct symbols **symbols)
 {
 	struct swap_left *left = calloc(1, sizeof(*left));
 
@@ -205,13 +199,15 @@ static bool keep_left(struct engine *e, const struct build *b, const char *name)
 	left->release = b->origin->release;
 	left->user = b->origin->user;
 	left->image = b->origin->image;
+	left->symbols = *symbols;
+	*symbols = NULL;
 	snprintf(left->name, sizeof(left->name), "%s", name);
 	left->next = e->swap.left;
 	e->swap.left = left;
 	return true;
 }
 
-static void let_go(struct build *b, const char *name, bool last)
+static void let_go(struct build *b, const char *name, struct symbols **symbols, bool last)
 {
 	struct stage *s = b->stage;
 	struct buf why = {0};
@@ -223,19 +219,22 @@ static void let_go(struct build *b, const char *name, bool last)
 		engine_log(s->engine, PC_WARN, s->plan->name, "v%u stays loaded: %s", b->number,
 		           why.text);
 	}
-	if (!done && !keep_left(s->engine, b, name))
+	if (!done && !keep_left(s->engine, b, name, symbols))
 		origin->release(origin->user, NULL);
 	buf_fini(&why);
 }
 
 void swap_release(struct build *b, bool last)
 {
+	/* Now: the file goes with the build. At the end no tomb outlives this. */
+	struct symbols *symbols = last ? NULL : swap_symbols(b);
 	char name[64];
 
 	snprintf(name, sizeof(name), "v%u of %s", b->number, b->stage->plan->name);
 	if (b->origin && b->origin->release)
-		let_go(b, name, last);
-	gone(b->stage->engine, build_image(b), name);
+		let_go(b, name, &symbols, last);
+	gone(b->stage->engine, build_image(b), name, symbols);
+	free(symbols);
 	free(b->file);
 	free(b->own_params);
 	free(b->in_ports);
@@ -254,8 +253,9 @@ static void look_again(struct engine *e, bool last)
 		struct buf why = {0};
 
 		if (left->release(left->user, last ? NULL : &why)) {
-			gone(e, left->image, left->name);
+			gone(e, left->image, left->name, left->symbols);
 			*at = left->next;
+			free(left->symbols);
 			free(left);
 		} else {
 			at = &left->next;
@@ -348,7 +348,5 @@ void swap_retire_rest(struct engine *e)
 		swap_release(b, true);
 	}
 	look_again(e, true);
-	for (unsigned i = 0; i < SWAP_TOMBS; i++)
-		if (e->swap.tombs[i].size > 0)
-			munmap(e->swap.tombs[i].at, e->swap.tombs[i].size);
+	swap_tombs_free(e);
 }

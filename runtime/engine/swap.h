@@ -20,6 +20,7 @@
  *   swap-port.c       the replica's thread: ports of a build that stand in another order
  *   swap-failure.c    codes that have failed on probation are remembered, and not tried again
  *   swap-retire.c     builds that nobody needs any more: grace period, unload
+ *   swap-tomb.c       where they were: an address there faults, and can be named
  *   swap-grace.c      the thread that waits for the grace period
  *   closing.c         threads that call close() of states that were left: closing.h
  *   swap-set-….c      several stages at once, when what flows between them changes: swap-set.h
@@ -63,6 +64,7 @@
 #ifndef ENGINE_SWAP_H
 #define ENGINE_SWAP_H
 
+#include "base/symbols.h"
 #include "loader/loader.h"
 
 #include <pcrun/pcrun.h>
@@ -139,7 +141,8 @@ struct build {
 	_Atomic uint64_t items; /* [any] handled by replicas that have left it */
 	_Atomic size_t
 		points; /* [replica] 1 + offset in a state of a word into its image; 0: none */
-	uint64_t code;  /* which code it is; 0: nobody knows */
+	uintptr_t pointee; /* the replica that has set `points`; where in the image it points */
+	uint64_t code;     /* which code it is; 0: nobody knows */
 	struct loader_plugin *plugin; /* or NULL */
 	const struct origin *origin;  /* NULL: it was there from the start */
 	struct build *next;           /* [control] of those that are being retired */
@@ -336,6 +339,7 @@ struct tomb {
 	void *at;
 	size_t size;
 	char name[64];
+	struct symbols *symbols; /* of the image; NULL, or empty: not known */
 };
 
 /* What is left of a build whose code is still needed: by a thread that it has started, say. */
@@ -344,6 +348,7 @@ struct swap_left {
 	bool (*release)(void *user, struct buf *why);
 	void *user;
 	struct image image;
+	struct symbols *symbols; /* for its tomb; or NULL */
 	char name[64];
 };
 
@@ -572,7 +577,16 @@ void swap_retire_start(struct engine *e); /* what has gathered, there too */
 void swap_retire_turn(struct engine *e);  /* perhaps the wait for readers is over */
 void swap_retire_finish(struct engine *e); /* all stages have ended */
 void swap_retire_rest(struct engine *e);   /* after the end */
+
+/* swap-tomb.c, [control] */
+/* Of the file that was loaded, malloc'd. NULL: nobody knows, or no memory. */
+struct symbols *swap_symbols(const struct build *b);
+void swap_bury(struct engine *e, struct image image, const char *name,
+               const struct symbols *symbols);
+void swap_tombs_free(struct engine *e); /* after the end */
+/* [any], in a signal handler too. NULL, or false: none is there */
 const struct tomb *swap_tomb_at(const struct engine *e, const void *address);
+bool swap_tomb_symbol(const struct tomb *t, const void *address, struct symbols_hit *ret);
 
 /* swap-grace.c, [control] */
 /* For all of e->swap.retiring. False: it can not now, and that was said. */

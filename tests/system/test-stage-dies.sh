@@ -290,6 +290,33 @@ for deep in '' ', deep=true'; do
 done
 unset DEEP PCRUN_PROBE
 
+# What is kept of a build after it has gone is read: the report says of which build, and what of it.
+for said in stale a b; do
+	build tag-$said.so "$cc" -DTAG "-DSAID=\"$said\"" "$sources/stale.c" || fail 'stale.c builds' why
+done
+build keep.so "$cc" "$sources/stale.c" || fail 'stale.c builds' why
+STALE_GO=$work/go "$PCRUN" -e 'stage tag = ./tag-a.so; gen(rate=1k) -> tag -> ./keep.so -> null' >out 2>err &
+pid=$!
+n=0
+until "$PCRUN" status --graph=$pid >/dev/null 2>&1 || [ $n -gt 600 ]; do
+	sleep 0.1
+	n=$((n + 1))
+done
+"$PCRUN" swap --graph=$pid tag ./tag-stale.so >swaps 2>&1
+n=0
+# Eight builds are kept, and some are in use.
+while grep -q '/tag\.v0002\.' /proc/$pid/maps && [ $n -lt 60 ]; do
+	n=$((n + 1))
+	[ $((n % 2)) = 1 ] && said=b || said=a
+	"$PCRUN" swap --graph=$pid tag ./tag-$said.so >>swaps 2>&1
+done
+: >go
+wait $pid
+status=$?
+dies 'a string of a build that is gone: its reader is named' 139 "^pcrun: SIGSEGV in stage 'keep' \\(v1, "
+has 'a string of a build that is gone: the build, and the string' err \
+	'^  (reading from|reading or writing) 0x[0-9a-f]+: in v2 of tag, which has been unloaded: said\+0x2$'
+
 # A stage that does not come back: SIGQUIT names it, the second SIGINT ends it.
 # Only that, for the first one leaves it an hour.
 "$PCRUN" --drain=1h -e 'stage c = ./crash.so(how=loop); gen(count=10) -> c -> null' >out 2>err &
