@@ -416,7 +416,7 @@ struct pc_build_row {
 	bool current;
 	bool bad;       /* an item failed on it */
 	uint64_t items; /* handled by replicas that have left it again */
-	char file[256]; /* "": the one that the graph was started with */
+	char file[256]; /* that it was made from, as it was named */
 };
 
 /** Build 0 … count-1 of stage `stage` (its index, as in pc_graph_stage()), the newest first; false

@@ -35,6 +35,13 @@ void swap_unpin_stage(struct stage *s)
 	pthread_mutex_unlock(&s->engine->shape);
 }
 
+uint32_t swap_number_in_force(const struct stage *s)
+{
+	/* relaxed: a figure */
+	return atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&s->swap.shown,
+	                            memory_order_relaxed);
+}
+
 static int swap_stage(struct stage *s, const char *stage, const char *file,
                       const struct pc_swap_options *o, struct swap_report *report,
                       struct swap_trial *trial, struct pc_error **err)
@@ -52,6 +59,7 @@ static int swap_stage(struct stage *s, const char *stage, const char *file,
 	rc = file ? swap_load(&offer, s, file, wish.how, o->no_probe ? NULL : trial, err)
 	          : PC_OK;
 	if (rc) {
+		report->from = swap_number_in_force(s);
 		error_add(err, "stage '%s': refused, the old build keeps running", stage);
 		return rc == PC_NOMEM ? rc : PC_WRONG;
 	}
@@ -158,12 +166,15 @@ PC_API bool pc_graph_build(struct pc_graph *graph, size_t stage, size_t index,
 		b = atomic_load_explicit(&b->older, memory_order_acquire); /* SW12 */
 	if (b) {
 		row.number = b->number;
-		/* relaxed, all: figures */
-		row.current =
-			b->number == atomic_load_explicit(&s->swap.shown, memory_order_relaxed);
-		row.bad = atomic_load_explicit(&b->bad, memory_order_relaxed); /* relaxed: so */
+		row.current = b->number == swap_number_in_force(s);
+		/* relaxed: a figure */
+		row.bad = atomic_load_explicit(&b->bad, memory_order_relaxed);
 		row.items = count_read(&b->items);
-		snprintf(row.file, sizeof(row.file), "%s", b->file ? b->file : "");
+		/* Only those that came to a running graph have a name of their own. */
+		snprintf(row.file, sizeof(row.file), "%s",
+		         b->file     ? b->file
+		         : b->plugin ? b->plugin->file
+		                     : "");
 	}
 	queue_rcu_unlock();
 	pthread_mutex_unlock(&e->shape);
@@ -175,9 +186,8 @@ void swap_stage_row(const struct stage *s, struct pc_stage_row *row)
 {
 	const struct swap_stage *sw = &s->swap;
 
+	row->build = swap_number_in_force(s);
 	/* relaxed, all: figures */
-	row->build = atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&sw->shown,
-	                                  memory_order_relaxed);
 	row->swaps = atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&sw->cuts, /* so */
 	                                  memory_order_relaxed);
 	row->stays = atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&sw->stays, /* so */

@@ -267,12 +267,14 @@ static int refuse(const struct build *from, const struct build *to, const struct
 	layout_text(&a, from, old);
 	layout_text(&b, to, new);
 	error_set(err, PC_WRONG,
-	          "%s\n  %s\n  %s\n  to keep the state, raise state_version and write "
-	          "migrate()%s;\n"
+	          "%s\n  %s\n  %s\n  to keep the state, %swrite migrate()%s;\n"
 	          "  to lose it, ask for a fresh one (--reset-state)",
 	          why->text ? why->text
 	                    : "the state has another layout, and no table names its fields",
 	          a.text ? a.text : "", b.text ? b.text : "",
+	          to->desc->state_version > from->desc->state_version
+	                  ? ""
+	                  : "raise state_version and ",
 	          old->n == 0 || new->n == 0 ? ", or list all its fields in a table" : "");
 	buf_fini(&a);
 	buf_fini(&b);

@@ -146,8 +146,10 @@ static int load(struct asked *a, const struct pc_swap_item *items, struct pc_err
 	}
 	if (!rc)
 		return PC_OK;
-	for (size_t i = 0; i < a->n; i++)
+	for (size_t i = 0; i < a->n; i++) {
 		swap_offer_drop(&a->members[i].offer);
+		a->members[i].report.from = swap_number_in_force(a->members[i].stage);
+	}
 	error_add(err, "the set is refused, all of them keep their builds");
 	return rc == PC_NOMEM ? rc : PC_WRONG;
 }

@@ -464,6 +464,7 @@ void swap_record_give(struct replica *r);
 void swap_record_destroy(struct stage *s); /* after the end */
 
 /* swap-embed.c, [any] */
+uint32_t swap_number_in_force(const struct stage *s); /* [any] */
 void swap_stage_row(const struct stage *s, struct pc_stage_row *row);
 /* Pinned: it stays, with all that it shows, until swap_unpin_stage(). NULL: there is none. */
 struct stage *swap_find_stage(struct engine *e, const char *name);

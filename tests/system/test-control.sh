@@ -116,7 +116,7 @@ has 'status: the stages' out '^say +1 .* v1 runs +\./say\.c$'
 run pcrun status -v
 has 'status -v: what everyone waits for' out '^ *gen waits'
 run pcrun status --json
-has 'status --json' out '^\{"status":0,"request":"status","graph":"speak.txt",.*"build":1,"swaps":0,"reversed":0,"stays":0,"builds":\[\{"number":1,"current":true,'
+has 'status --json' out '^\{"status":0,"request":"status","graph":"speak.txt",.*"build":1,"swaps":0,"reversed":0,"stays":0,"builds":\[\{"number":1,"current":true,[^}]*"file":"[^"]+"'
 
 run pcrun swap say two.c
 says 'swap: it is live' 0 'v1 -> v2 live at item'
@@ -172,7 +172,7 @@ run pcrun swap say three.c --json
 has 'swap --json' out '^\{"status":0,"request":"swap","stage":"say","file":"\./three\.c","from":[0-9]+,"to":[0-9]+,"unchanged":false,"item":[0-9]+,"pause_median_ns":[0-9]+,.*"text":"v[0-9]+ -> v'
 run pcrun swap say bad.c --json
 is 'swap --json: status' $status 3
-has 'swap --json: refused' out '^\{"status":3,"request":"swap",.*"text":".*error: '
+has 'swap --json: refused' out '^\{"status":3,"request":"swap",.*"from":[1-9][0-9]*,"to":0,.*"text":".*error: '
 mkdir 'a dir "x"'
 cp one.c 'a dir "x"/a\b.c'
 run pcrun swap say './a dir "x"/a\b.c'
