@@ -362,7 +362,7 @@ enum act activate(struct replica *r, struct scratch *scratch)
 	r->scratch = scratch;
 	r->cache = &scratch->cache;
 	act = step(r);
-	if (!LEFT_OUT(FAULT_SWAP) && r->swap.untold)
+	if (!LEFT_OUT(FAULT_SWAP) && r->untold)
 		swap_tell(r);
 	state_settle(r);
 	if (act == ACT_SLEEP)

@@ -228,8 +228,10 @@ struct replica {
 	bool joined;     /* [control] its thread is */
 	bool has_ticket; /* [replica] see `ticket` */
 	bool wants_wake;
-	bool wake_asked;           /* [replica] and the control thread knows */
-	_Atomic bool external;     /* idle, but a timer or descriptor will wake it */
+	bool wake_asked; /* [replica] and the control thread knows */
+	bool untold;   /* [replica] it has passed a cut, and the control thread is to be told */
+	bool snapped;  /* [replica] the cut's snapshot is of the state before this item */
+	bool external; /* [replica] when it sleeps now it is TIMED */
 	_Atomic bool waiting;      /* the condition has not come yet: control owns wake_… */
 	uint32_t reading;          /* [replica] open snapshots of shared state */
 	struct pc_shared *touched; /* [replica] shared state with updates not yet published */

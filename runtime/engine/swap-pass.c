@@ -368,8 +368,8 @@ void swap_pass(struct replica *r, struct cut *cut)
 	r->swap.generation = cut->generation;
 	r->swap.cut = cut;
 	r->swap.passage = p;
-	r->swap.snapped = false;
-	r->swap.untold = true;
+	r->snapped = false;
+	r->untold = true;
 	p->emitted = emitted(r);
 	p->pause_ns = clock_now_ns() - begun;
 	/* When the activation may last, the control thread is told at once. */
@@ -381,7 +381,7 @@ void swap_pass(struct replica *r, struct cut *cut)
 
 void swap_tell(struct replica *r)
 {
-	r->swap.untold = false;
+	r->untold = false;
 	/* relaxed: taken back before any wait in the new code */
 	atomic_fetch_and_explicit(&r->kick, ~(uint32_t)KICK_SWAP, memory_order_relaxed);
 	atomic_store_explicit(&r->swap.passage->passed, true, memory_order_release); /* SW3 */

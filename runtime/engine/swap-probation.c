@@ -85,9 +85,9 @@ void swap_before_item(struct replica *r)
 
 	if (!on_trial(r))
 		return;
-	r->swap.snapped = r->swap.passage->snapshot &&
-	                  (size <= SWAP_SNAPSHOT_BYTES || r->probation == SWAP_PROBATION);
-	if (r->swap.snapped)
+	r->snapped = r->swap.passage->snapshot &&
+	             (size <= SWAP_SNAPSHOT_BYTES || r->probation == SWAP_PROBATION);
+	if (r->snapped)
 		memcpy(r->swap.passage->snapshot, r->state, size);
 }
 
@@ -115,7 +115,7 @@ bool swap_item_failed(struct replica *r, int result)
 
 	if (!on_trial(r) || (result == PC_STOPPED && pc_stopping(&r->pub)))
 		return false;
-	moved = !r->swap.snapped || pointers_changed(r->state, p->snapshot, size);
+	moved = !r->snapped || pointers_changed(r->state, p->snapshot, size);
 	if (cut->forgets && ((moved && size > 0) || !tie(cut, BOND_BACK)))
 		return false;
 	p->as_left = moved && size > 0;

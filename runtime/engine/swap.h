@@ -272,9 +272,7 @@ struct cut {
 struct swap_replica {
 	const struct cut *cut; /* [replica] the one it has passed last; NULL: none yet */
 	struct record *record; /* [replica] it notes what it does: swap-record.c */
-	bool untold;         /* [replica] it has passed, and the control thread is to be told */
-	bool snapped;        /* [replica] the snapshot is of the state before this item */
-	uint64_t generation; /* [replica] of `cut` */
+	uint64_t generation;   /* [replica] of `cut` */
 	struct passage *passage;
 	struct dropped aside; /* [replica] the state as it was before the story began */
 	uint64_t since;       /* [replica] items handled when it came to its build */
