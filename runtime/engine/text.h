@@ -33,6 +33,7 @@ struct pc_graph {
 	bool started;
 	pthread_mutex_t reloading;
 	_Atomic uint32_t reloads; /* [any] asked for so far */
+	struct pc_graph *kept;    /* the one before it that could not be freed: see embed.c */
 };
 
 /* Parses and plans. PC_OK: *ret is whole, and *err may have warnings. PC_WRONG: all mistakes are

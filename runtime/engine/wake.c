@@ -32,9 +32,16 @@ static void wake_fired(struct replica *r)
 	task_notify(r);
 }
 
+static bool arm_timer(struct replica *r);
+
+/* The loop's clock has whole milliseconds and may be behind by nearly one: so may the timer be early. */
 static void on_timer(uv_timer_t *timer)
 {
-	wake_fired(timer->data);
+	struct replica *r = timer->data;
+
+	if (clock_now_ns() < r->wake_ns && arm_timer(r))
+		return;
+	wake_fired(r);
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events)
@@ -84,7 +91,6 @@ static bool arm_timer(struct replica *r)
 		r->timer->data = r;
 	}
 	uv_update_time(&r->engine->loop);
-	/* libuv counts milliseconds: never too early */
 	return uv_timer_start(r->timer, on_timer,
 	                      left <= 0 ? 0 : (uint64_t)((left + PC_MS - 1) / PC_MS), 0) == 0;
 }

@@ -114,7 +114,7 @@ is 'status: status' $status 0
 has 'status: the queues' out '^gen -> say +1024 '
 has 'status: the stages' out '^say +1 .* v1 runs +\./say\.c$'
 run pcrun status -v
-has 'status -v: what everyone waits for' out '^ *gen waits'
+has 'status -v: what everyone waits for' out '^ *gen (waits|is ready)'
 run pcrun status --json
 has 'status --json' out '^\{"status":0,"request":"status","graph":"speak.txt",.*"build":1,"swaps":0,"reversed":0,"stays":0,"builds":\[\{"number":1,"current":true,[^}]*"file":"[^"]+"'
 

@@ -218,11 +218,15 @@ for n in 1 2 3 4 5; do
 		swap ./$letter.c
 	done
 done
-until_line graph.err 'v2 stays loaded: it may have left a function with on_exit'
-run pcrun status
-has 'status counts it' out '^pass .* v12 runs, .*; 1 stayed loaded +\./b\.c$'
-run pcrun status --json
-has 'status --json, too' out '"name":"pass",.*"swaps":11,"reversed":0,"stays":1,'
+if nm -D "$PCRUN" | grep -q '__[at]san_'; then
+	skip 'builds that stay are counted: those for a sanitizer all do'
+else
+	until_line graph.err 'v2 stays loaded: it may have left a function with on_exit'
+	run pcrun status
+	has 'status counts it' out '^pass .* v12 runs, .*; 1 stayed loaded +\./b\.c$'
+	run pcrun status --json
+	has 'status --json, too' out '"name":"pass",.*"swaps":11,"reversed":0,"stays":1,'
+fi
 whole 'a build that can not be unloaded' 130
 
 # ------------------------------------------------------------------------ several stages as one
