@@ -178,9 +178,9 @@ bool session_run(struct session *s)
 {
 	if (!start_polls(s))
 		return false;
-	server_start(&s->server, s);
 	if (s->args->watch)
 		watch_start(&s->watch, s);
+	server_start(&s->server, s); /* whoever finds its socket finds files watched */
 	progress_init(&s->progress, s->graph, s->args->quiet || s->args->json);
 	on_progress(&s->progress_timer);
 	uv_run(&s->loop, UV_RUN_DEFAULT);
