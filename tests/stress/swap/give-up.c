@@ -7,6 +7,8 @@
 
 #include "base/error.h"
 
+#include <stdlib.h>
+
 static _Atomic bool waits, inside;
 
 static bool is(const _Atomic bool *flag)
@@ -72,8 +74,14 @@ static void begin(void)
 static void ask_slow(struct asker *a, int64_t timeout_ns)
 {
 	ask_begin(a, slow(1), timeout_ns, 0);
-	while (!is(&inside))
+	while (!is(&inside)) {
+		/* The machine was so slow: better told than waited for. */
+		if (is(&a->done)) {
+			printf("# answered before replica 1 was in migrate(): %s\n", a->said);
+			exit(1);
+		}
 		doze_us(100);
+	}
 }
 
 static void free_line(bool ok, const char *what)
@@ -92,7 +100,7 @@ static void too_long(void)
 	bool ok;
 
 	begin();
-	ask_slow(&a, 100 * PC_MS);
+	ask_slow(&a, 900 * PC_MS);
 	ask_end(&a);
 	ok = a.rc == PC_WRONG && strstr(a.said, "not all replicas came to rest in time") &&
 	     strstr(a.said, "v1 keeps running") && is(&inside) && build_that_runs() == 1;
@@ -114,7 +122,7 @@ static void overtaken(bool in_time)
 	bool ok;
 
 	begin();
-	ask_slow(&a, in_time ? 60 * PC_SEC : 200 * PC_MS);
+	ask_slow(&a, in_time ? 60 * PC_SEC : 900 * PC_MS);
 	ask_begin(&b, slow(2), 60 * PC_SEC, 0);
 	doze_us(20000);
 	if (in_time)
@@ -306,7 +314,7 @@ int main(void)
 	overtaken(true);
 	overtaken(false);
 	for (int i = 0; i < 2; i++) {
-		stopped(hows[i], 50 * PC_MS);
+		stopped(hows[i], 900 * PC_MS);
 		stopped(hows[i], 60 * PC_SEC);
 		stopped_idle(hows[i]);
 	}
