@@ -299,9 +299,7 @@ static void count_wakes(void)
 		CHECK(pc_queue_take(queue, &item, PC_FOREVER) == PC_OK, "take");
 		pthread_join(sleeper, NULL);
 	}
-	/* It would be 100 if the second put woke as well. On a busy machine the woken one may be stopped
-	 * when it has looked but is still counted as waiting: then it does, now and then. */
-	CHECK(wakes - before <= 60, "%lu wake-ups for 50", (unsigned long)(wakes - before));
+	CHECK(wakes - before <= 51, "%lu wake-ups for 50", (unsigned long)(wakes - before));
 	pc_queue_destroy(queue);
 }
 
