@@ -273,7 +273,8 @@ struct pc_stage_desc {
 	 * Negative: this item failed; what it emitted is discarded and `on_error` decides. */
 	int (*process)(struct pc_stage *st, void *state, struct pc_item *item);
 
-	/** The same for n items at once, all of one input port; n may be 1. [stage]
+	/** The same for n items at once, all of one input port; n is what pcrun finds right, from 1 to
+	 * hundreds. [stage]
 	 * Call pc_done(st) after each item; on failure the item after the last pc_done() is
 	 * the one that failed. With PC_OK all n are done. */
 	int (*process_batch)(struct pc_stage *st, void *state, struct pc_item *const *items,

@@ -78,12 +78,14 @@ static enum act end(struct replica *r)
 /* The size of a take follows the time per item, so that an activation lasts about the budget. */
 static void learn(struct replica *r, size_t n, int64_t elapsed_ns)
 {
+	/* relaxed: it is 256 or 1024 */
+	uint32_t most = atomic_load_explicit(&r->stage->engine->batch, memory_order_relaxed);
 	int64_t each_ns = elapsed_ns / (int64_t)n;
-	int64_t fits = each_ns > 0 ? ENGINE_BUDGET_NS / each_ns : ENGINE_BATCH;
+	int64_t fits = each_ns > 0 ? ENGINE_BUDGET_NS / each_ns : most;
 
 	if (fits > r->batch_size * 2)
 		fits = r->batch_size * 2;
-	r->batch_size = fits < 1 ? 1 : fits > ENGINE_BATCH ? ENGINE_BATCH : (uint32_t)fits;
+	r->batch_size = fits < 1 ? 1 : fits > most ? most : (uint32_t)fits;
 }
 
 /* What one look at the inputs found. */

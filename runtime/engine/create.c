@@ -258,6 +258,15 @@ int create_worker(struct engine *e)
 	return PC_OK;
 }
 
+void create_batch(struct engine *e, uint32_t replicas)
+{
+	bool many = replicas / e->pool.n_asked >= ENGINE_MANY;
+
+	/* relaxed: any of the two will do at any time */
+	atomic_store_explicit(&e->batch, many ? ENGINE_BATCH_MANY : ENGINE_BATCH,
+	                      memory_order_relaxed);
+}
+
 static int create_pool(struct engine *e, unsigned n)
 {
 	struct pool *pool = &e->pool;
@@ -269,6 +278,7 @@ static int create_pool(struct engine *e, unsigned n)
 		return PC_INVALID;
 	pool->n_asked = n;
 	pool->n_tasks = (uint32_t)tasks + 1;
+	create_batch(e, (uint32_t)tasks);
 	pool->workers =
 		aligned_alloc(64, ((n + POOL_RELIEF) * sizeof(*pool->workers) + 63) / 64 * 64);
 	if (!pool->workers)

@@ -31,9 +31,14 @@
 #include <sys/types.h>
 #include <uv.h>
 
-#define ENGINE_BATCH     256           /* items that one activation takes at most */
-#define ENGINE_BUDGET_NS (100 * PC_US) /* what one activation should last */
-#define ENGINE_SPARES    8             /* emission lists that a thread keeps */
+/* Items that one activation takes at most. In a graph of few stages the workers meet at the same
+ * queues, and takes that empty or fill one make them wait for each other. In one of many they seldom
+ * meet, but a stage has gone from the caches when its turn comes again: that is paid once for more. */
+#define ENGINE_BATCH      256
+#define ENGINE_BATCH_MANY 1024
+#define ENGINE_MANY       64            /* replicas for each worker */
+#define ENGINE_BUDGET_NS  (100 * PC_US) /* what one activation should last */
+#define ENGINE_SPARES     8             /* emission lists that a thread keeps */
 
 struct engine;
 struct replica;
@@ -379,8 +384,8 @@ struct pc_shared {
 /* What a thread that runs replicas owns. */
 struct scratch {
 	struct item_cache cache;
-	void *batch[ENGINE_BATCH];
-	struct item **spares[ENGINE_SPARES]; /* emission lists of ENGINE_BATCH */
+	void *batch[ENGINE_BATCH_MANY];
+	struct item **spares[ENGINE_SPARES]; /* emission lists of ENGINE_BATCH_MANY */
 	unsigned n_spares;
 	int64_t now_ns; /* when the last activation ended, if the next one begins at once; else 0 */
 	bool final;     /* what is published now is the activation's last: see worker.c */
@@ -430,6 +435,7 @@ struct pool {
 struct engine {
 	const struct plan *plan; /* under `shape`, and the control thread's */
 	pid_t pid;               /* [start] a child process of a stage's has another */
+	_Atomic uint32_t batch;  /* [control] writes; what an activation takes at most */
 	struct item_pool *items;
 	struct arena arena; /* [start] stages, replicas, places: until the end */
 	struct reload
@@ -507,6 +513,7 @@ struct place *create_place(struct engine *e, const struct plan *plan,
                            const struct plan_queue *q);
 int create_place_queue(struct place *p, uint32_t writers, uint32_t readers);
 int create_worker(struct engine *e); /* [start], [control] the next one; not yet counted */
+void create_batch(struct engine *e, uint32_t replicas); /* how large it is from now on */
 int create_section(struct section **ret, const struct plan *plan, uint32_t index);
 int create_join_lists(const struct plan *plan, struct arena *a, struct joins *stages,
                       struct joins *queues, struct joins *joins);

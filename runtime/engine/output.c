@@ -28,10 +28,10 @@ static bool grow(struct replica *r, struct output *o)
 
 	if (o->room == 0 && s->n_spares > 0) {
 		o->items = s->spares[--s->n_spares];
-		o->room = ENGINE_BATCH;
+		o->room = ENGINE_BATCH_MANY;
 		return true;
 	}
-	room = o->room ? o->room * 2 : ENGINE_BATCH;
+	room = o->room ? o->room * 2 : ENGINE_BATCH_MANY;
 	items = realloc(o->items, room * sizeof(struct item *));
 	if (!items)
 		return false;
@@ -44,7 +44,7 @@ static void release_list(struct replica *r, struct output *o)
 {
 	struct scratch *s = r->scratch;
 
-	if (o->room == ENGINE_BATCH && s->n_spares < ENGINE_SPARES)
+	if (o->room == ENGINE_BATCH_MANY && s->n_spares < ENGINE_SPARES)
 		s->spares[s->n_spares++] = o->items;
 	else
 		free(o->items);

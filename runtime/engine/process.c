@@ -220,7 +220,8 @@ static void each(struct replica *r, struct guard *guard, struct item **items, si
 	enum finish finish = finish_of(r);
 	bool own_thread = r->stage->plan->own_thread;
 	/* A batch should last the budget: looking at the clock at its half is enough. */
-	size_t stride = own_thread || r->batch_size < 8 ? 1 : r->batch_size / 2;
+	size_t half = r->batch_size < ENGINE_BATCH ? r->batch_size / 2 : ENGINE_BATCH / 2;
+	size_t stride = own_thread || half < 4 ? 1 : half;
 	int64_t until_ns = n > 1 ? r->begun_ns + ENGINE_BUDGET_NS : 0;
 	struct item **next = items + dealt_with(guard), **end = items + n, **until;
 
@@ -471,7 +472,9 @@ static void produce_on(struct replica *r, struct guard *guard, size_t limit, int
 
 void process_produce(struct replica *r, size_t room, int64_t until_ns)
 {
-	size_t limit = room < ENGINE_BATCH ? room : ENGINE_BATCH;
+	/* relaxed: as in learn() of activate.c */
+	uint32_t most = atomic_load_explicit(&r->stage->engine->batch, memory_order_relaxed);
+	size_t limit = room < most ? room : most;
 	struct guard guard;
 
 	doing_set(r, DOING_CALLBACK);

@@ -207,6 +207,7 @@ static void make_room(struct engine *e, const struct plan *plan)
 		if (members && plan->stages[i].section != PLAN_NONE)
 			members[plan->stages[i].section] += n;
 	}
+	create_batch(e, all);
 	if (all > e->pool.n_tasks)
 		e->pool.n_tasks = all;
 	for (unsigned i = 0; i < pool_size(&e->pool); i++)

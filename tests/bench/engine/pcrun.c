@@ -480,7 +480,7 @@ int main(int argc, char **argv)
 	} else if (strcmp(what, "chain-1000") == 0) {
 		figure = chain(998, n ? n : 200000) / 999;
 	} else if (strcmp(what, "chain-10000") == 0) {
-		figure = chain(9998, n ? n : 30000) / 9999;
+		figure = chain(9998, n ? n : 100000) / 9999;
 	} else if (strcmp(what, "64-to-1") == 0) {
 		figure = meet(64, 1, n ? n : 30000000);
 	} else if (strcmp(what, "1-to-64") == 0) {
