@@ -504,6 +504,14 @@ PC_API bool pc_plugin_finding(const struct pc_plugin *plugin, size_t index,
  *         after a link that has failed. PC_NOMEM. The reason is in the error. [any] Since 1.0. */
 PC_API int pc_plugin_whole(const char *file, uint64_t *ret_code, struct pc_error **ret_err);
 
+/** What a .c file included when pcrun last compiled it with success, without the compiler's own headers:
+ * for whoever watches the file.
+ * @return malloc'd names, as the compiler found them, relative ones from the working directory, each
+ *         ended by a newline. NULL: none, or not known (no .c file, not compiled yet, compiled within
+ *         milliseconds of a change, or with another compiler or environment), or no memory.
+ *         [any] Since 1.0. */
+PC_API char *pc_plugin_headers(const char *file);
+
 /** Call `each` for every plugin file on the search path, in order of search and name. `error` is
  * NULL for a usable one, `plugin` NULL for one that is not; both live for the call only.
  * `shadowed`: an earlier directory has the same name. */

@@ -148,6 +148,9 @@ static void on_done(void *user, const struct job *job)
 	struct session *s = user;
 	struct watched *f = s->watch.on ? find(&s->watch, job) : NULL;
 
+	/* It may have been compiled with headers that nobody watched, and that were saved meanwhile. */
+	if (f && job->kind == JOB_SWAP && watched_find(f) && job->result == PC_OK)
+		watched_touch(f, true);
 	if (!f || f->code != job->code)
 		return;
 	f->bad = job->result == PC_WRONG;

@@ -63,6 +63,15 @@ static bool is_source(const struct watched *f)
 	return !f->is_graph && n > 2 && strcmp(f->file + n - 2, ".c") == 0;
 }
 
+/* The headers of this directory count. */
+static struct place *place_of_headers(struct place *places, size_t n, int wd)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!places[i].name && places[i].wd == wd)
+			return &places[i];
+	return NULL;
+}
+
 /* False: this directory can't be watched. */
 static bool add_place(struct watched *f, const char *dir, const char *name, bool leaf)
 {
@@ -76,6 +85,8 @@ static bool add_place(struct watched *f, const char *dir, const char *name, bool
 	if (place->wd < 0)
 		/* What is gone comes back by way of the directory above. */
 		return errno == ENOENT || errno == ENOTDIR;
+	if (!name && place_of_headers(f->places, f->n_places, place->wd))
+		return true;
 	place->name = name ? strdup(name) : NULL;
 	if (name && !place->name)
 		return false;
@@ -149,8 +160,26 @@ static bool walk(struct watched *f, char rest[2 * PATH_MAX], char dir[PATH_MAX])
 	return all;
 }
 
-void watched_find(struct watched *f)
+/* Where those lie that it included when it was last compiled. One that is beyond the limits of inotify
+ * is not watched. */
+static void add_headers(struct watched *f)
 {
+	char *names = pc_plugin_headers(f->file), *save = NULL;
+
+	for (char *name = names ? strtok_r(names, "\n", &save) : NULL; name;
+	     name = strtok_r(NULL, "\n", &save)) {
+		char *slash = strrchr(name, '/');
+
+		if (slash)
+			slash[slash == name] = '\0';
+		add_place(f, slash ? name : ".", NULL, true);
+	}
+	free(names);
+}
+
+bool watched_find(struct watched *f)
+{
+	bool more = false;
 	struct place old[WATCH_PLACES];
 	size_t n_old = f->n_places;
 	char dir[PATH_MAX] = "/", rest[2 * PATH_MAX] = "";
@@ -165,7 +194,12 @@ void watched_find(struct watched *f)
 		if (!walk(f, rest, dir))
 			poll_instead(f->watch);
 	}
+	if (is_source(f))
+		add_headers(f);
+	for (size_t i = 0; i < f->n_places; i++)
+		more |= !f->places[i].name && !place_of_headers(old, n_old, f->places[i].wd);
 	forget_places(f->watch, old, n_old);
+	return more;
 }
 
 /* ------------------------------------------------------------------------------- events --- */

@@ -78,7 +78,8 @@ void watch_say(const struct watch *w);
 /* watch-file.c */
 void watched_init(struct watched *f);
 void watched_touch(struct watched *f, bool header);
-void watched_find(struct watched *f); /* watch.c: where it is now */
+/* watch.c: where it is now, and its headers. True: headers of other directories count from now on. */
+bool watched_find(struct watched *f);
 struct trace watched_trace(const char *file);
 bool watched_same(const struct trace *a, const struct trace *b);
 

@@ -159,6 +159,21 @@ bool cache_find(const char *record, struct buf *object)
 	return true;
 }
 
+bool cache_files(const char *record, struct buf *names)
+{
+	char *text = read_text(record), *line, *save = NULL;
+	bool found = text && strtok_r(text, "\n", &save);
+
+	while (found && (line = strtok_r(NULL, "\n", &save))) {
+		char *name = strchr(line, ' ');
+
+		if (name)
+			buf_addf(names, "%s\n", name + 1);
+	}
+	free(text);
+	return found && !names->failed;
+}
+
 static bool is_before(struct timespec a, struct timespec b)
 {
 	return a.tv_sec != b.tv_sec ? a.tv_sec < b.tv_sec : a.tv_nsec < b.tv_nsec;

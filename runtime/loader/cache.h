@@ -24,6 +24,9 @@ int cache_dir(struct buf *dir, struct pc_error **err);
  * was; then `object` is its name. */
 bool cache_find(const char *record, struct buf *object);
 
+/* The files of a record, each ended by a newline, the source first. False: there is none. */
+bool cache_files(const char *record, struct buf *names);
+
 /* Take `made` in as DIR/STEM-HASH.so, and write the record. `depfile` is what the compiler wrote
  * (cc -MMD); files that changed since `started` make it a build without a record. */
 int cache_add(const char *dir, const char *stem, const char *record, uint64_t key,

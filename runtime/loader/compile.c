@@ -271,6 +271,28 @@ static int build(struct command *c, const char *dir, const char *source, const c
 	return r;
 }
 
+/* The command so far, and the name of its record. */
+static int prepare(struct command *c, const char *source, struct buf *dir, uint64_t *key,
+                   char **record, struct pc_error **err)
+{
+	char *stem;
+	int r = cache_dir(dir, err);
+
+	if (r != PC_OK)
+		return r;
+	add_compiler(c);
+	add_flags(c);
+	stem = stem_of(&c->arena, source);
+	if (!arena_failed(&c->arena)) {
+		*key = hash_command(c, source);
+		*record = arena_format(&c->arena, "%s/%s-%016" PRIx64 ".deps", dir->text, stem,
+		                       *key);
+	}
+	if (arena_failed(&c->arena))
+		return error_set(err, PC_NOMEM, "no memory to compile %s", source);
+	return PC_OK;
+}
+
 int compile_stage(const char *source, char **ret_built, struct pc_error **err)
 {
 	struct command c = {.n = 0};
@@ -285,30 +307,36 @@ int compile_stage(const char *source, char **ret_built, struct pc_error **err)
 		                 strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		return error_set(err, PC_WRONG, "%s is not a source file", source);
-	r = cache_dir(&dir, err);
-	if (r != PC_OK)
-		goto done;
-	add_compiler(&c);
-	add_flags(&c);
-	if (arena_failed(&c.arena)) {
-		r = error_set(err, PC_NOMEM, "no memory to compile %s", source);
-		goto done;
-	}
-	key = hash_command(&c, source);
-	record = arena_format(&c.arena, "%s/%s-%016" PRIx64 ".deps", dir.text,
-	                      stem_of(&c.arena, source), key);
-	if (!record)
-		r = error_set(err, PC_NOMEM, "no memory to compile %s", source);
-	else if (!cache_find(record, &object))
+	r = prepare(&c, source, &dir, &key, &record, err);
+	if (r == PC_OK && !cache_find(record, &object))
 		r = build(&c, dir.text, source, record, key, &object, err);
 	if (r == PC_OK) {
 		*ret_built = buf_take(&object);
 		if (!*ret_built)
 			r = error_set(err, PC_NOMEM, "no memory to compile %s", source);
 	}
-done:
 	arena_fini(&c.arena);
 	buf_fini(&object);
 	buf_fini(&dir);
 	return r;
+}
+
+/* Of the record's files the first is the source. */
+bool compile_headers(const char *source, struct buf *names)
+{
+	struct command c = {.n = 0};
+	struct buf dir = {0}, files = {0};
+	const char *second;
+	char *record;
+	uint64_t key;
+	bool known = prepare(&c, source, &dir, &key, &record, NULL) == PC_OK &&
+	             cache_files(record, &files);
+
+	second = known && files.text ? strchr(files.text, '\n') : NULL;
+	if (second)
+		buf_adds(names, second + 1);
+	arena_fini(&c.arena);
+	buf_fini(&files);
+	buf_fini(&dir);
+	return known && !names->failed;
 }

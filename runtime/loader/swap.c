@@ -1,5 +1,5 @@
 /* loader/swap.c: loading a build that is to take the place of another: loader_copy_…() of loader.h,
- * and pc_plugin_whole().
+ * and what watching a file needs, pc_plugin_whole() and pc_plugin_headers().
  *
  * Any thread. Right because the bytes that are checked are those that are copied and loaded: what
  * a linker does to the developer's file after they were read concerns nobody. */
@@ -105,4 +105,14 @@ PC_API int pc_plugin_whole(const char *file, uint64_t *ret_code, struct pc_error
 		                            : elf_code(f.bytes, f.size);
 	read_free(&f);
 	return r;
+}
+
+PC_API char *pc_plugin_headers(const char *file)
+{
+	struct buf names = {0};
+
+	if (is_source(file) && compile_headers(file, &names) && names.size > 0)
+		return buf_take(&names);
+	buf_fini(&names);
+	return NULL;
 }

@@ -132,6 +132,17 @@ echo '#define WORD "header1"' >word.h
 live 'a source with a header' header1
 echo '#define WORD "header2"' >word.h
 live 'a header is saved' header2
+# In other folders: one that it includes from only now, and what that includes.
+mkdir -p parts/more
+echo '#define WORD "deep1"' >parts/more/deep.h
+echo '#include "more/deep.h"' >parts/word.h
+{ echo '#include "parts/word.h"'; stage x 'pc_emit_copy(st, 0, WORD, sizeof(WORD) - 1)'; } >say.c
+live 'a source with headers in folders' deep1
+echo '#define WORD "deep2"' >parts/more/deep.h
+live 'a header of a header, two folders down, is saved' deep2
+echo '#define WORD "between"' >parts/word.h
+live 'the one between, which includes no other any more' between
+rm -r parts/more
 rm say.c
 until_line err 'say\.c is gone'
 has 'a source that is gone is a note' err '  say  \./say\.c is gone, v[0-9]+ keeps running$'

@@ -270,3 +270,23 @@ Test(compile, the_compiler_gets_the_usual_signals)
 	signal(SIGTERM, SIG_IGN);
 	scratch_refused("./drop.c", "signal 15 ended ./cc.sh");
 }
+
+Test(compile, what_it_includes_is_known)
+{
+	char *names;
+
+	scratch_stage("drop.c", "drop", "#include \"mine.h\"");
+	age("drop.c");
+	mkdir("a b", 0700);
+	write_old("mine.h", "#include \"a b/$x#y.h\"\n");
+	write_old("a b/$x#y.h", "enum { INNER = 1 };\n");
+	cr_expect(!pc_plugin_headers("./drop.c"), "not compiled yet");
+	free(compile("./drop.c"));
+	names = pc_plugin_headers("./drop.c");
+	cr_assert(names);
+	cr_expect(strstr(names, "\nmine.h\na b/$x#y.h\n"), "%s", names);
+	cr_expect(!strstr(names, "drop.c"), "the source itself: %s", names);
+	cr_expect(!strstr(names, "stdlib.h"), "the compiler's own: %s", names);
+	free(names);
+	cr_expect(!pc_plugin_headers("drop.so") && !pc_plugin_headers("none.c"));
+}
