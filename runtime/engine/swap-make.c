@@ -4,10 +4,12 @@
  * is missing here (memory, or an open() that fails) the cut is thrown away and nothing has
  * happened.
  *
- * The story. A build that no replica trusts yet is not worth going back to. So as long as that is
- * so, each further cut leads back to the build before all of them (the chain's beginning), and
- * the replicas keep the state aside that they had there. After a cut whose state was made anew
- * (migrate, fresh) the chain begins again: what is aside then tells another story.
+ * The story. A build that no replica trusts yet is not worth going back to, and one that has just come
+ * may fail in the others. So as long as that is so, each further cut leads back to the build before
+ * all of them (the chain's beginning), and the replicas keep the state aside that they had there. After
+ * a cut whose state was made anew (migrate, fresh) the chain begins again: what is aside then tells
+ * another story. It begins again, too, when some replica has trusted the build for a while, although
+ * others have had too few items for that; swap_close_way_back() tells these.
  *
  * A replica whose item fails goes back by itself, perhaps when the next cut has begun already. So a
  * cut has routes from every build that a replica is on, or may be back on by then; the first one is
@@ -15,10 +17,13 @@
  */
 #include "engine/engine.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#define TRUSTED_FOR PC_SEC /* all have passed for so long, and at least one trusts the build */
 
 static void *make_state(const struct build *b)
 {
@@ -57,6 +62,8 @@ static bool add_route_back(struct cut *back, const struct build *from, bool asid
 
 static bool is_trusted(const struct cut *cut)
 {
+	if (clock_now_ns() - cut->done_ns < TRUSTED_FOR)
+		return false;
 	for (uint32_t i = 0; i < cut->n_passages; i++)
 		if (atomic_load_explicit((_Atomic bool *)(uintptr_t)&cut->passages[i].trusted,
 		                         memory_order_acquire)) /* SW4 */

@@ -98,14 +98,26 @@ static void remember_inputs(struct replica *r)
 	}
 }
 
+/* Whose state that is which is put aside. All builds since the one that the way back leads to have
+ * adopted it, so it is of that one's layout; and that one is kept, while those between may be gone
+ * before it is used. */
+static struct build *owner_aside(const struct replica *r, const struct cut *cut)
+{
+	struct build *first = cut->back ? cut->back->to : r->build;
+
+	return first->desc->state_size == r->build->desc->state_size ? first : r->build;
+}
+
 /* The new state takes over; the old one is kept for the way back, or dropped when an older one is
  * kept already. */
-static void move_to(struct replica *r, struct passage *p, bool close)
+static void move_to(struct replica *r, const struct cut *cut, struct passage *p, bool close)
 {
 	struct dropped left = {{r->build, r->state}, close ? p->closing : NULL};
 
 	if (close)
 		p->closing = NULL;
+	else
+		left.instance.build = owner_aside(r, cut);
 	if (r->swap.aside.instance.state)
 		drop(p, &left);
 	else
@@ -175,21 +187,32 @@ static bool go_forward(struct replica *r, const struct cut *cut, struct passage 
 		copy_all(route->copies, route->n_copies, r->state, r->state);
 		copy_all(route->sets, route->n_sets, cut->to->params, r->state);
 	} else {
-		move_to(r, p, route->way == WAY_FRESH);
+		move_to(r, cut, p, route->way == WAY_FRESH);
 	}
 	return true;
 }
 
-static void go_backward(struct replica *r, const struct cut *cut, struct passage *p)
+/* NULL: no way leads there. One that ends in the state which was put aside needs that. */
+static const struct route *way_back(const struct replica *r, const struct cut *cut)
 {
 	const struct route *route = route_from(cut, r->build);
+	const struct instance *aside = &r->swap.aside.instance;
+
+	if (!route || route->way == WAY_ADOPT || (aside->state && aside->build == cut->to))
+		return route;
+	return NULL;
+}
+
+static void go_backward(struct replica *r, const struct cut *cut, const struct route *route,
+                        struct passage *p)
+{
 	/* The state that lives again does not need it. */
 	struct dropped left = {{r->build, r->state}, r->swap.aside.closing};
 
-	if (route && route->way == WAY_ADOPT) {
+	if (route->way == WAY_ADOPT) {
 		copy_all(route->copies, route->n_copies, r->state, r->state);
 		drop(p, &r->swap.aside);
-	} else if (route) {
+	} else {
 		copy_all(route->copies, route->n_copies, r->state,
 		         r->swap.aside.instance.state);
 		r->state = r->swap.aside.instance.state;
@@ -271,7 +294,7 @@ static bool turn_back(struct replica *r, const struct cut *cut)
 {
 	const struct cut *back = cut->back;
 
-	if (!back || r->build == back->to || !route_from(back, r->build))
+	if (!back || r->build == back->to || !way_back(r, back))
 		return false;
 	cross(r, back, (struct passage *)(uintptr_t)&back->passages[r->pub.replica]);
 	return true;
@@ -280,10 +303,11 @@ static bool turn_back(struct replica *r, const struct cut *cut)
 /* Memory that the way through `cut` made is the passage's. */
 static void cross(struct replica *r, const struct cut *cut, struct passage *p)
 {
+	const struct route *back = cut->is_back ? way_back(r, cut) : NULL;
 	struct build *to = cut->to;
 
-	if (cut->is_back && route_from(cut, r->build)) {
-		go_backward(r, cut, p);
+	if (back) {
+		go_backward(r, cut, back, p);
 	} else if (cut->is_back) {
 		to = r->build; /* its state is of that, whatever the others do */
 	} else if (is_bad(to)) {

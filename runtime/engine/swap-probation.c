@@ -14,6 +14,10 @@
  * When the way back is the state as it was at the cut (migrate() can not be inverted), it would
  * forget the items done since. So it is open until the first replica has done its first item:
  * `bond` decides between that and a failure, by one exchange.
+ *
+ * A build that one replica trusts is one that a later cut leads back to. Before such a cut is begun the
+ * same exchange closes the way back for the replicas that are still on probation: one that went back
+ * to the build before, on its own account, would be on a build that neither cut knows a way from.
  */
 #include "engine/engine.h"
 
@@ -67,7 +71,7 @@ static void fall(struct replica *r)
 	control_post(r->engine, &r->swapped);
 }
 
-/* False: an item has been done since, and would be forgotten. */
+/* False: it has been decided the other way. */
 static bool tie(struct cut *cut, enum bond bond)
 {
 	uint32_t seen = BOND_NONE;
@@ -76,6 +80,11 @@ static bool tie(struct cut *cut, enum bond bond)
 	                                               memory_order_acq_rel /* SW10 */,
 	                                               memory_order_acquire /* SW10 */) ||
 	       seen == (uint32_t)bond;
+}
+
+bool swap_close_way_back(struct cut *cut)
+{
+	return tie(cut, BOND_TIED);
 }
 
 void swap_before_item(struct replica *r)
@@ -116,7 +125,9 @@ bool swap_item_failed(struct replica *r, int result)
 	if (!on_trial(r) || (result == PC_STOPPED && pc_stopping(&r->pub)))
 		return false;
 	moved = !r->snapped || pointers_changed(r->state, p->snapshot, size);
-	if (cut->forgets && ((moved && size > 0) || !tie(cut, BOND_BACK)))
+	if (cut->forgets && moved && size > 0)
+		return false;
+	if (!tie(cut, BOND_BACK))
 		return false;
 	p->as_left = moved && size > 0;
 	if (!moved && !LEFT_OUT(FAULT_SNAPSHOT))

@@ -224,6 +224,16 @@ static void let_go(struct build *b, const char *name, struct symbols **symbols, 
 	buf_fini(&why);
 }
 
+void swap_free_build(struct build *b)
+{
+	free(b->file);
+	free(b->own_params);
+	free(b->in_ports);
+	free(b->out_ports);
+	if (b != &b->stage->swap.first)
+		free(b);
+}
+
 void swap_release(struct build *b, bool last)
 {
 	/* Now: the file goes with the build. At the end no tomb outlives this. */
@@ -235,12 +245,7 @@ void swap_release(struct build *b, bool last)
 		let_go(b, name, &symbols, last);
 	gone(b->stage->engine, build_image(b), name, symbols);
 	free(symbols);
-	free(b->file);
-	free(b->own_params);
-	free(b->in_ports);
-	free(b->out_ports);
-	if (b != &b->stage->swap.first)
-		free(b);
+	swap_free_build(b);
 }
 
 /* Perhaps what was left behind is gone by now. */

@@ -190,14 +190,15 @@ static void answer(struct stage *s, struct swap_request **request, int result,
 	swap_answer(s->engine, r, result, error, &report);
 }
 
-static void begin_report(struct stage *s, struct swap_request *r)
+static void begin_report(struct stage *s, struct swap_request *r,
+                         const struct swap_report *report)
 {
 	if (!s->swap.report) {
 		s->swap.report = r->room;
 		r->room = NULL;
 	}
 	free(s->swap.report->words);
-	*s->swap.report = (struct swap_report){0};
+	*s->swap.report = *report;
 }
 
 static void answer_pending(struct stage *s, int result, const char *text)
@@ -242,6 +243,13 @@ bool swap_rests(const struct engine *e)
 	return false;
 }
 
+/* Since the cut was begun a replica has gone back from the build that it leads back to. While they
+ * rest, none can. */
+static bool fell_before(const struct cut *cut)
+{
+	return cut->new_chain && cut->older && !cut->older->is_back && any_fell(cut->older);
+}
+
 /* Nothing was run on the new code, and nothing will be. */
 static void give_up(struct stage *s)
 {
@@ -251,6 +259,9 @@ static void give_up(struct stage *s)
 
 	if (any_fell(cut))
 		error_set(&error, PC_WRONG, "its migrate() failed: %s", why(cut, &as_left));
+	else if (fell_before(cut))
+		error_set(&error, PC_WRONG, "v%u has just failed on probation",
+		          cut->from->number);
 	else
 		error_set(&error, PC_WRONG, "not all replicas came to rest in time");
 	error_add(&error, "stage '%s': v%u is refused, v%u keeps running", s->plan->name,
@@ -346,21 +357,25 @@ static bool queue_is_free(const struct stage *s)
 	return true;
 }
 
-static void begin(struct stage *s)
+/* False: not yet; whoever is going back says so when he is. */
+static bool begin(struct stage *s)
 {
 	struct swap_request *r = s->swap.pending;
+	struct swap_report report = {0};
 	unsigned how = r->wish.how;
 	struct pc_error *error = NULL;
 	int rc;
 
+	rc = swap_begin(s, &r->offer, how, &report, &error);
+	if (rc == PC_AGAIN)
+		return false;
 	/* Whoever waits to hear of a failure on the last build: there was none so far. */
 	answer(s, &s->swap.answering, PC_OK, NULL);
 	s->swap.pending = NULL;
-	begin_report(s, r);
-	rc = swap_begin(s, &r->offer, how, s->swap.report, &error);
+	begin_report(s, r, &report);
 	s->swap.answering = r;
 	if (rc == PC_OK && !(how & SWAP_DRY_RUN) && !s->swap.report->unchanged)
-		return;
+		return true;
 	if (rc) {
 		rc = rc == PC_NOMEM ? PC_NOMEM : PC_WRONG;
 		if (how & SWAP_BACK)
@@ -373,6 +388,7 @@ static void begin(struct stage *s)
 			say_refused(s, error);
 	}
 	answer(s, &s->swap.answering, rc, error);
+	return true;
 }
 
 /* True: something has happened, and others may have to be looked at again. */
@@ -386,7 +402,7 @@ static bool look(struct stage *s, int64_t now)
 		return false;
 	}
 	if (is_resting(s) && !s->swap.in_set && all(s, RESTING)) {
-		if (any_fell(cut))
+		if (any_fell(cut) || fell_before(cut))
 			give_up(s);
 		else
 			swap_go(s, true);
@@ -413,10 +429,8 @@ static bool look(struct stage *s, int64_t now)
 	look_at_time(s, now);
 	/* A new state is not opened while an old one is being closed. */
 	if (!s->swap.in_flight && s->swap.pending && stage_closings(s) == 0 &&
-	    queue_is_free(s) && !reload_is_under_way(s->engine) && !swap_set_waits(s->engine)) {
-		begin(s);
-		news = true;
-	}
+	    queue_is_free(s) && !reload_is_under_way(s->engine) && !swap_set_waits(s->engine))
+		news |= begin(s);
 	return news;
 }
 

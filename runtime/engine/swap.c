@@ -312,6 +312,39 @@ void swap_start(struct stage *s, struct build *to, struct cut *cut)
 	launch(s, cut);
 }
 
+/* As if it had never been asked for. */
+static void give_back(struct stage *s, struct build *to, struct cut *cut,
+                      struct swap_offer *offer)
+{
+	const struct origin *o = to->origin;
+
+	swap_cut_free(cut);
+	if (to->listed)
+		return;
+	*offer = (struct swap_offer){.desc = to->desc,
+	                             .file = offer->file,
+	                             .image = o->image,
+	                             .code = to->code,
+	                             .lint = o->lint,
+	                             .plugin = to->plugin,
+	                             .rcu = o->rcu,
+	                             .release = o->release,
+	                             .user = o->user};
+	/* relaxed: this thread writes it */
+	atomic_fetch_sub_explicit(&s->swap.numbers, 1, memory_order_relaxed);
+	swap_free_build(to);
+}
+
+/* What leads back to the build in force needs all replicas to stay on that. When they rest before it,
+ * swap_turn() looks then. */
+static bool may_start(const struct stage *s, const struct cut *cut)
+{
+	struct cut *last = s->swap.cut;
+
+	return !cut->new_chain || cut->rests || !last || last->is_back || s->swap.settled ||
+	       swap_close_way_back(last);
+}
+
 void swap_discard(struct build *to, struct cut *cut)
 {
 	swap_cut_free(cut);
@@ -330,6 +363,10 @@ int swap_begin(struct stage *s, struct swap_offer *offer, unsigned how,
 		return PC_OK;
 	if (rc == PC_OK)
 		rc = swap_make_cuts(&cut, s, to, how, err);
+	if (rc == PC_OK && !(how & SWAP_DRY_RUN) && !may_start(s, cut)) {
+		give_back(s, to, cut, offer);
+		return PC_AGAIN;
+	}
 	died_tell(&s->engine->died, err); /* now: its file goes with it */
 	if (rc == PC_OK) {
 		ret_report->way = cut->way;

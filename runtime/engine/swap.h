@@ -53,7 +53,7 @@
  *   SW5 pass: seq_cst instance -> SW6 swap_stopped, swap_build_of: seq_cst instance    either the one who stops
  *       sees the new instance, or the replica sees the stop (SW7 kick)
  *   SW8 fall: release bad -> SW9 is_bad: acquire bad      why the build is bad
- *   SW10 tie: acq_rel bond -> itself                      who may turn back
+ *   SW10 tie: acq_rel bond -> itself                      whether any replica may go back
  *   SW11 list_build: release builds, older -> SW12 pc_graph_build: acquire builds, older    a build's fields
  *   SW13 swap_ask: release asked -> SW14 swap_turn: acq_rel asked    that there is a request
  *   SW17 swap_go: release go -> SW18 rests: acquire go    that all have migrated; the flip
@@ -233,7 +233,9 @@ struct passage {
 /* Whether replicas that rest before a cut may go on. */
 enum go { GO_WAIT, GO_ON };
 
-/* Who may still reverse a cut whose way back forgets what happened since (WAY_ASIDE). */
+/* Whether replicas may still go back on their own account: not once an item has been done that a way
+ * back which forgets (WAY_ASIDE) would forget, and not once the next cut leads back to this one's
+ * build. */
 enum bond { BOND_NONE, BOND_TIED, BOND_BACK };
 
 struct cut {
@@ -489,7 +491,8 @@ void swap_destroy(struct engine *e);         /* after the end */
 /* [control] nobody runs it; last: as of swap_release() */
 void swap_undo_stage(struct stage *s, bool last); /* [control] it was never run */
 /* [control]. swap_begin: PC_OK: the cut is in flight (or, dry run, would be). Takes a build out of
- * the offer. ret_report: decided so far. */
+ * the offer. ret_report: decided so far. PC_AGAIN: nothing was done, and the offer is as it was: some
+ * replica is just going back from the last build. */
 int swap_begin(struct stage *s, struct swap_offer *offer, unsigned how,
                struct swap_report *ret_report, struct pc_error **err);
 /* The steps of that, for a set. swap_choose: *ret is a build of the stage, or NULL: unchanged, as
@@ -559,6 +562,8 @@ bool swap_is_mapped(uintptr_t word);
 void swap_before_item(struct replica *r);
 bool swap_item_passed(struct replica *r);             /* false: it must be done again */
 bool swap_item_failed(struct replica *r, int result); /* true: do it again, on the old build */
+/* [control] False: some replica has gone back, or is about to. True: none will. */
+bool swap_close_way_back(struct cut *cut);
 
 /* swap-port.c, [replica] */
 int swap_emit(struct replica *r, unsigned port, struct item *item);
@@ -570,6 +575,7 @@ uint32_t swap_graph_port(const struct replica *r, uint32_t port); /* the graph's
 void swap_list_build(struct stage *s, struct build *b);
 void swap_choose_victims(struct stage *s, struct cut *cut);
 void swap_retire(struct stage *s);
+void swap_free_build(struct build *b); /* its code is let go by somebody else */
 void swap_release(struct build *b,
                   bool last);             /* nobody looks at it; last: it has no other chance */
 void swap_retire_start(struct engine *e); /* what has gathered, there too */

@@ -488,11 +488,16 @@ static void *ask(void *arg)
 	return NULL;
 }
 
+void ask_begin_so(struct asker *a, struct code *code, const struct swap_wish *wish)
+{
+	*a = (struct asker){.code = code, .wish = *wish};
+	pthread_create(&a->thread, NULL, ask, a);
+}
+
 void ask_begin(struct asker *a, struct code *code, int64_t timeout_ns, int64_t wait_ns)
 {
-	*a = (struct asker){.code = code,
-	                    .wish = {.timeout_ns = timeout_ns, .probation_ns = wait_ns}};
-	pthread_create(&a->thread, NULL, ask, a);
+	ask_begin_so(a, code,
+	             &(struct swap_wish){.timeout_ns = timeout_ns, .probation_ns = wait_ns});
 }
 
 void ask_end(struct asker *a)

@@ -119,6 +119,7 @@ struct asker {
 	_Atomic bool done;
 };
 void ask_begin(struct asker *a, struct code *code, int64_t timeout_ns, int64_t wait_ns);
+void ask_begin_so(struct asker *a, struct code *code, const struct swap_wish *wish);
 void ask_end(struct asker *a);
 /* enum pc_stop_how, as from another thread. */
 void line_stop(uint32_t how);
