@@ -12,6 +12,7 @@
 #include "base/error.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static void answer(struct engine *e, struct reload_request *request, int result,
                    struct pc_error *error)
@@ -71,6 +72,16 @@ static bool slots_are_free(const struct engine *e, const struct plan_difference 
 	return true;
 }
 
+/* The number of a stage's replicas is that of its passages: it is not changed while some of them are on
+ * their way back. */
+static bool comes_apart(const struct engine *e, const struct plan_difference *d)
+{
+	for (uint32_t i = 0; i < e->plan->n_stages; i++)
+		if ((d->stages[i] & CHANGE_REPLICAS) && swap_comes_apart(e->stages[i]))
+			return true;
+	return false;
+}
+
 static void late(struct engine *e)
 {
 	struct reload *now = e->reload.now;
@@ -117,7 +128,21 @@ static void make(struct engine *e)
 		return;
 	}
 	now->parking = true;
+	now->generations = e->swap.generations;
 	for_touched(e, now, reload_park);
+}
+
+/* Before all were parked an item has failed on probation: what was made knows the builds as they were.
+ * All go on, back to the old build, and it is made anew. */
+static void start_again(struct engine *e)
+{
+	struct reload *now = e->reload.now;
+	struct reload_request *request = now->request;
+
+	for_touched(e, now, reload_unpark);
+	reload_undo(e, now);
+	memset(now, 0, sizeof(*now));
+	now->request = request;
 }
 
 static void apply(struct engine *e)
@@ -170,10 +195,15 @@ bool reload_turn(struct engine *e)
 		return news;
 	/* Again, for the array of replicas, which a close() may look at. */
 	if (now->parking && all_parked(e, now) && slots_are_free(e, now->request->difference)) {
-		apply(e);
+		if (now->generations != e->swap.generations ||
+		    comes_apart(e, now->request->difference))
+			start_again(e);
+		else
+			apply(e);
 		return true;
 	}
 	if (!now->parking && !swap_in_flight(e) && !swap_set_is_under_way(e) &&
+	    !comes_apart(e, now->request->difference) &&
 	    slots_are_free(e, now->request->difference)) {
 		make(e);
 		return true;

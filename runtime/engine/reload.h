@@ -141,6 +141,7 @@ struct reload {
 	struct plan *plan; /* the merged one */
 	struct arena arena;
 	bool parking;                /* made; waiting for those who shall stand still */
+	uint64_t generations;        /* of cuts, when it was made */
 	bool *touched;               /* per stage of the old plan */
 	uint32_t n_stages, n_queues; /* of the old plan */
 	struct stage **stages;       /* per stage of the new plan, as everywhere */

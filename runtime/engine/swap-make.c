@@ -161,6 +161,33 @@ static bool make_back(struct stage *s, struct cut *cut, struct build *to,
 	return true;
 }
 
+/* False: it ends in a state that nobody has put aside. Of three builds the first two, and the last two,
+ * may be alike, and the first and the last not: a table that one leaves out says nothing. */
+static bool leads_back(const struct cut *cut)
+{
+	const struct route *route = cut->back->routes;
+
+	while (route && route->from != cut->to)
+		route = route->next;
+	return route && (route->way == WAY_ADOPT || cut->asides);
+}
+
+/* To the beginning of the chain, or as far as there is a way. */
+static bool make_way_back(struct stage *s, struct cut *cut, bool chain,
+                          const struct origins *origins)
+{
+	cut->asides = cut->way != WAY_ADOPT || (chain && s->swap.cut->asides);
+	cut->new_chain = !chain;
+	if (!chain)
+		return make_back(s, cut, s->swap.current, origins);
+	if (!make_back(s, cut, s->swap.fallback, origins))
+		return false;
+	if (leads_back(cut))
+		return true;
+	swap_cut_free(cut->back);
+	return make_way_back(s, cut, false, origins);
+}
+
 static bool needs_fresh(const struct cut *cut)
 {
 	const struct route *route = cut->routes;
@@ -245,10 +272,8 @@ int swap_make_cuts(struct cut **ret, struct stage *s, struct build *to, unsigned
 	cut->way = cut->routes->way;
 	cut->rests = cut->way == WAY_MIGRATE;
 	chain = chain && (cut->way == WAY_ADOPT || cut->way == WAY_MAP);
-	cut->new_chain = !chain;
 	if (!find_origins(s, &origins) || !add_routes(cut, &origins, how) ||
-	    !make_passages(cut) ||
-	    !make_back(s, cut, chain ? s->swap.fallback : from, &origins)) {
+	    !make_passages(cut) || !make_way_back(s, cut, chain, &origins)) {
 		rc = error_set(err, PC_NOMEM, "out of memory");
 		goto fail;
 	}

@@ -13,11 +13,13 @@
  *
  * When the way back is the state as it was at the cut (migrate() can not be inverted), it would
  * forget the items done since. So it is open until the first replica has done its first item:
- * `bond` decides between that and a failure, by one exchange.
+ * `bond` decides between that and a failure, by one exchange. A first item that comes too late for
+ * that is undone, too; when it can not be, because memory has moved, it stays done.
  *
- * A build that one replica trusts is one that a later cut leads back to. Before such a cut is begun the
- * same exchange closes the way back for the replicas that are still on probation: one that went back
- * to the build before, on its own account, would be on a build that neither cut knows a way from.
+ * A build that one replica trusts, or whose state was made anew, is one that the next cut leads back
+ * to. Before such a cut is begun the same exchange closes the way back for the replicas that are still
+ * on probation: one that went back to the build before, on its own account, would be on a build that
+ * neither cut knows a way from. If its item fails now, on_error decides.
  */
 #include "engine/engine.h"
 
@@ -100,13 +102,23 @@ void swap_before_item(struct replica *r)
 		memcpy(r->swap.passage->snapshot, r->state, size);
 }
 
+/* The item can not be undone. */
+static bool has_moved(const struct replica *r)
+{
+	size_t size = r->build->desc->state_size;
+
+	return size > 0 &&
+	       (!r->snapped || pointers_changed(r->state, r->swap.passage->snapshot, size));
+}
+
 bool swap_item_passed(struct replica *r)
 {
 	struct cut *cut = (struct cut *)(uintptr_t)r->swap.cut;
 
 	if (!on_trial(r))
 		return true;
-	if (cut->forgets && r->probation == SWAP_PROBATION && !tie(cut, BOND_TIED))
+	if (cut->forgets && r->probation == SWAP_PROBATION && !tie(cut, BOND_TIED) &&
+	    !has_moved(r))
 		return false;
 	if (--r->probation > 0)
 		return true;
@@ -124,13 +136,11 @@ bool swap_item_failed(struct replica *r, int result)
 
 	if (!on_trial(r) || (result == PC_STOPPED && pc_stopping(&r->pub)))
 		return false;
-	moved = !r->snapped || pointers_changed(r->state, p->snapshot, size);
-	if (cut->forgets && moved && size > 0)
+	moved = has_moved(r);
+	if ((cut->forgets && moved) || !tie(cut, BOND_BACK))
 		return false;
-	if (!tie(cut, BOND_BACK))
-		return false;
-	p->as_left = moved && size > 0;
-	if (!moved && !LEFT_OUT(FAULT_SNAPSHOT))
+	p->as_left = moved;
+	if (!moved && size > 0 && !LEFT_OUT(FAULT_SNAPSHOT))
 		memcpy(r->state, p->snapshot, size);
 	fall(r);
 	return true;

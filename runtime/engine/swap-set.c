@@ -245,8 +245,10 @@ static void late(struct engine *e)
 
 static void start(struct swap_set_member *m)
 {
-	struct swap_report *report = m->stage->swap.report;
+	struct swap_report *report;
 
+	swap_answer_last(m->stage);
+	report = m->stage->swap.report;
 	if (!report) {
 		report = m->stage->swap.report = m->room;
 		m->room = NULL;

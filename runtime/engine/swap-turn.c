@@ -201,6 +201,12 @@ static void begin_report(struct stage *s, struct swap_request *r,
 	*s->swap.report = *report;
 }
 
+/* Whoever waits to hear of a failure on the last build: there was none so far. */
+void swap_answer_last(struct stage *s)
+{
+	answer(s, &s->swap.answering, PC_OK, NULL);
+}
+
 static void answer_pending(struct stage *s, int result, const char *text)
 {
 	struct swap_request *r = s->swap.pending;
@@ -264,8 +270,11 @@ static void give_up(struct stage *s)
 		          cut->from->number);
 	else
 		error_set(&error, PC_WRONG, "not all replicas came to rest in time");
-	error_add(&error, "stage '%s': v%u is refused, v%u keeps running", s->plan->name,
-	          cut->to->number, cut->from->number);
+	if (fell_before(cut))
+		error_add(&error, "stage '%s': v%u is refused", s->plan->name, cut->to->number);
+	else
+		error_add(&error, "stage '%s': v%u is refused, v%u keeps running",
+		          s->plan->name, cut->to->number, cut->from->number);
 	say_refused(s, error);
 	swap_go(s, false);
 	answer(s, &s->swap.answering, PC_WRONG, error);
@@ -277,7 +286,7 @@ static void look_at_time(struct stage *s, int64_t now)
 	const struct swap_request *r = s->swap.answering;
 
 	if (r && now >= r->until_ns) {
-		if (is_resting(s))
+		if (is_resting(s) && !s->swap.in_set)
 			give_up(s); /* the others must not rest for ever */
 		else if (s->swap.in_flight)
 			answer_timeout(s);
@@ -369,8 +378,7 @@ static bool begin(struct stage *s)
 	rc = swap_begin(s, &r->offer, how, &report, &error);
 	if (rc == PC_AGAIN)
 		return false;
-	/* Whoever waits to hear of a failure on the last build: there was none so far. */
-	answer(s, &s->swap.answering, PC_OK, NULL);
+	swap_answer_last(s);
 	s->swap.pending = NULL;
 	begin_report(s, r, &report);
 	s->swap.answering = r;

@@ -163,8 +163,10 @@ void swap_go(struct stage *s, bool on)
 		flip(s, cut);
 	} else {
 		cut->failed = true;
-		/* relaxed: told by `go`; this thread alone sets it while they rest */
-		atomic_store_explicit(&cut->to->bad, true, memory_order_relaxed);
+		/* One that has been in force before stays what it was. Relaxed: told by `go`; this
+		 * thread alone sets it while they rest. */
+		if (cut->to->number > cut->from->number)
+			atomic_store_explicit(&cut->to->bad, true, memory_order_relaxed);
 	}
 	atomic_store_explicit(&cut->go, GO_ON, memory_order_release); /* SW17 */
 	notify(s);
@@ -335,6 +337,20 @@ static void give_back(struct stage *s, struct build *to, struct cut *cut,
 	swap_free_build(to);
 }
 
+bool swap_comes_apart(const struct stage *s)
+{
+	const struct cut *last = s->swap.cut;
+	bool fell = false;
+
+	if (!last || last->is_back || s->swap.settled)
+		return false;
+	for (uint32_t i = 0; i < last->n_passages; i++)
+		fell |= atomic_load_explicit((_Atomic bool *)(uintptr_t)&last->passages[i].fell,
+		                             memory_order_acquire); /* SW4 */
+	return fell || atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&last->bond,
+	                                    memory_order_acquire) == BOND_BACK; /* SW10 */
+}
+
 /* What leads back to the build in force needs all replicas to stay on that. When they rest before it,
  * swap_turn() looks then. */
 static bool may_start(const struct stage *s, const struct cut *cut)
@@ -357,8 +373,11 @@ int swap_begin(struct stage *s, struct swap_offer *offer, unsigned how,
 {
 	struct build *to = NULL;
 	struct cut *cut = NULL;
-	int rc = swap_choose(s, offer, how, &to, ret_report, err);
+	int rc;
 
+	if (!(how & SWAP_DRY_RUN) && swap_comes_apart(s))
+		return PC_AGAIN;
+	rc = swap_choose(s, offer, how, &to, ret_report, err);
 	if (ret_report->unchanged)
 		return PC_OK;
 	if (rc == PC_OK)

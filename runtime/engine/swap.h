@@ -257,6 +257,7 @@ struct cut {
 	bool forgets;   /* the way back is WAY_ASIDE: see bond */
 	bool closes;    /* undoing: the states that are left have been opened */
 	bool new_chain; /* what replicas have aside belongs to an older story: drop it */
+	bool asides;    /* those that have passed it have a state aside */
 	struct build
 		*victims[SWAP_VICTIMS]; /* unloaded after it unless states point into them */
 	_Atomic uint32_t go;            /* enum go */
@@ -478,6 +479,7 @@ bool swap_turn(struct engine *e); /* true: something was done */
 /* Replicas rest before a cut; they go on when all do, or when the time is over. */
 bool swap_rests(const struct engine *e);
 void swap_activate(struct stage *s);    /* there is something to look after */
+void swap_answer_last(struct stage *s); /* before the next one begins */
 void swap_told(struct replica *r);      /* it has passed, fallen, or trusts its build */
 void swap_stage_ended(struct stage *s); /* all its replicas have */
 void swap_closed(struct stage *s);      /* a state of it has been */
@@ -495,6 +497,9 @@ void swap_undo_stage(struct stage *s, bool last); /* [control] it was never run 
  * replica is just going back from the last build. */
 int swap_begin(struct stage *s, struct swap_offer *offer, unsigned how,
                struct swap_report *ret_report, struct pc_error **err);
+/* Some replica has gone back from the build in force, or is about to, or could not come to it; it has
+ * not been reversed for all yet. */
+bool swap_comes_apart(const struct stage *s);
 /* The steps of that, for a set. swap_choose: *ret is a build of the stage, or NULL: unchanged, as
  * the report says. swap_describe: what the report tells, malloc'd. swap_start: both are the stage's
  * from then on. swap_discard: either may be NULL. */

@@ -228,6 +228,38 @@ static void rebuilt(const char *later)
 	unlink(file);
 }
 
+#define SLOW "stage a = source(burst=1, pause=20ms)\nstage c = sink()\na -> b -> c\n"
+
+/* A build is on probation; more replicas are asked for; before those that run stand still, one of them
+ * fails and goes back. The passages of that cut, and what was made, are those of two replicas. */
+static void failing(void)
+{
+	struct job swap, reload_too;
+	char bomb[512];
+
+	snprintf(bomb, sizeof(bomb), "%s/bomb.so", folder);
+	start("stage b = pass(gated=1) replicas=2\n" SLOW);
+	wait_seen(5);
+	begin_job(&swap, bomb, LONG);
+	while (atomic_load(&last_live) != 200)
+		wait_seen(1);
+	gate_shut(2);
+	write_text("stage b = pass(gated=1) replicas=3\n" SLOW);
+	begin_job(&reload_too, NULL, LONG);
+	moment();
+	atomic_store(&bomb_armed, true);
+	gate_open();
+	report(end_job(&reload_too) == PC_OK,
+	       "more replicas, while a build fails on probation");
+	end_job(&swap); /* it was answered before that, or not */
+	while (atomic_load(&last_live) != 0)
+		wait_seen(1);
+	wait_seen(50);
+	report(atomic_load(&last_live) == 0 && !atomic_load(&bomb_armed),
+	       "all of them are on the old one");
+	stop_and_check("fails, and grows: all items", PC_STOP_DRAIN, false);
+}
+
 int main(int argc, char **argv)
 {
 	char later[512];
@@ -241,6 +273,7 @@ int main(int argc, char **argv)
 	stopped(PC_STOP_DRAIN, "a reload that waits is told that the graph drains");
 	stopped(PC_STOP_NOW, "and that it stops");
 	ended();
+	failing();
 	rebuilt(later);
 	return end();
 }

@@ -140,7 +140,15 @@ void gate_open(void)
 	pthread_mutex_unlock(&gate_lock);
 }
 
-static const struct oracle table = {begins, ends, sees, gate};
+_Atomic bool bomb_armed;
+
+/* Once. */
+static int is_armed(void)
+{
+	return atomic_exchange(&bomb_armed, false);
+}
+
+static const struct oracle table = {begins, ends, sees, gate, is_armed};
 
 void begin(int argc, char **argv)
 {

@@ -19,7 +19,8 @@ struct oracle {
 	uint64_t (*begins)(void);                            /* a source instance: its number */
 	void (*ends)(uint64_t source, uint64_t emitted);     /* it has been closed */
 	void (*sees)(const struct numbered *item, unsigned); /* a sink; its replicas */
-	void (*gate)(void); /* a pass stage: waits here, if shut */
+	void (*gate)(void);    /* a pass stage: waits here, if shut */
+	int (*is_armed)(void); /* a build that fails on one item: on this one */
 };
 
 static inline const struct oracle *oracle(void)

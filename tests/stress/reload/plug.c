@@ -100,6 +100,10 @@ static int process(struct pc_stage *st, void *state, struct pc_item *item)
 
 	if (s->gated)
 		oracle()->gate();
+#ifdef BOMB
+	if (oracle()->is_armed())
+		return pc_fail(st, "armed");
+#endif
 	memcpy(&n, item->data, sizeof(n));
 	n.live = s->live + LATER;
 	s->count++;
