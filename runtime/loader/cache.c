@@ -144,6 +144,15 @@ static bool is_unchanged(char *record, struct buf *object)
 	return !object->failed;
 }
 
+/* For cache_sweep(). Not the time of its content: whoever loads it just now, in this process or another,
+ * would take it for changed. */
+static void note_use(const char *file)
+{
+	const struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_OMIT}};
+
+	utimensat(AT_FDCWD, file, times, 0);
+}
+
 bool cache_find(const char *record, struct buf *object)
 {
 	char *text = read_text(record);
@@ -154,8 +163,8 @@ bool cache_find(const char *record, struct buf *object)
 		buf_fini(object);
 		return false;
 	}
-	utimensat(AT_FDCWD, record, NULL, 0); /* used today: see cache_sweep() */
-	utimensat(AT_FDCWD, object->text, NULL, 0);
+	note_use(record);
+	note_use(object->text);
 	return true;
 }
 
@@ -286,7 +295,8 @@ void cache_sweep(const char *dir)
 		struct stat st;
 
 		if (fstatat(dirfd(entries), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-		    S_ISREG(st.st_mode) && now - st.st_mtime > UNUSED_S)
+		    S_ISREG(st.st_mode) && now - st.st_mtime > UNUSED_S &&
+		    now - st.st_atime > UNUSED_S)
 			unlinkat(dirfd(entries), entry->d_name, 0);
 	}
 	closedir(entries);

@@ -71,6 +71,8 @@ Test(compile, a_source_is_a_stage)
 
 Test(compile, nothing_is_compiled_twice)
 {
+	const struct timespec moment = {0, 20000000};
+	struct stat first, second;
 	char *a, *b;
 
 	counting_compiler();
@@ -79,9 +81,15 @@ Test(compile, nothing_is_compiled_twice)
 	write_old("mine.h", "enum { MINE = 1 };\n");
 	a = compile("./drop.c");
 	cr_expect(runs() == 1, "%u runs", runs());
+	cr_assert(stat(a, &first) == 0);
+	nanosleep(&moment, NULL);
 	b = compile("./drop.c");
 	cr_expect(runs() == 1, "%u runs", runs());
 	cr_expect_str_eq(a, b);
+	/* who loads it at this moment compares that */
+	cr_assert(stat(b, &second) == 0);
+	cr_expect(first.st_mtim.tv_sec == second.st_mtim.tv_sec &&
+	          first.st_mtim.tv_nsec == second.st_mtim.tv_nsec);
 	free(a);
 	free(b);
 }
