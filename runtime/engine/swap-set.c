@@ -184,14 +184,6 @@ static void begin(struct engine *e)
 
 /* ---------------------------------------------------------------------------- draining --- */
 
-static bool has_fallen(const struct cut *cut)
-{
-	for (uint32_t i = 0; cut && i < cut->n_passages; i++)
-		if (has(&cut->passages[i].fell))
-			return true;
-	return false;
-}
-
 /* False: it has been given up. */
 static bool is_undisturbed(struct engine *e)
 {
@@ -212,9 +204,8 @@ static bool is_undisturbed(struct engine *e)
 		if (m->stage->live == 0)
 			rc = error_set(&error, PC_STOPPED, "stage '%s' has ended",
 			               m->stage->plan->name);
-		else if (!m->started && (sw->in_flight || sw->cut != m->seen ||
-		                         (sw->cut && !sw->cut->turned && !sw->cut->is_back &&
-		                          !sw->settled && has_fallen(sw->cut))))
+		else if (!m->started &&
+		         (sw->in_flight || sw->cut != m->seen || swap_comes_apart(m->stage)))
 			rc = error_set(
 				&error, PC_WRONG,
 				"stage '%s': an item has failed on v%u, and it goes back",

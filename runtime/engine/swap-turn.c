@@ -87,7 +87,7 @@ static void say_live(const struct stage *s, const struct cut *cut)
 	           us(r->pause_worst_ns), cut->n_passages);
 }
 
-static bool any_fell(const struct cut *cut)
+bool swap_any_fell(const struct cut *cut)
 {
 	for (uint32_t i = 0; i < cut->n_passages; i++)
 		if (has(&cut->passages[i].fell))
@@ -253,7 +253,8 @@ bool swap_rests(const struct engine *e)
  * rest, none can. */
 static bool fell_before(const struct cut *cut)
 {
-	return cut->new_chain && cut->older && !cut->older->is_back && any_fell(cut->older);
+	return cut->new_chain && cut->older && !cut->older->is_back &&
+	       swap_any_fell(cut->older);
 }
 
 /* Nothing was run on the new code, and nothing will be. */
@@ -263,7 +264,7 @@ static void give_up(struct stage *s)
 	struct pc_error *error = NULL;
 	bool as_left;
 
-	if (any_fell(cut))
+	if (swap_any_fell(cut))
 		error_set(&error, PC_WRONG, "its migrate() failed: %s", why(cut, &as_left));
 	else if (fell_before(cut))
 		error_set(&error, PC_WRONG, "v%u has just failed on probation",
@@ -410,14 +411,14 @@ static bool look(struct stage *s, int64_t now)
 		return false;
 	}
 	if (is_resting(s) && !s->swap.in_set && all(s, RESTING)) {
-		if (any_fell(cut) || fell_before(cut))
+		if (swap_any_fell(cut) || fell_before(cut))
 			give_up(s);
 		else
 			swap_go(s, true);
 		news = true;
 	}
 	if (cut && !cut->is_back && !cut->turned && !is_resting(s) && !cut->failed &&
-	    any_fell(cut)) {
+	    swap_any_fell(cut)) {
 		swap_reverse(s);
 		/* whoever asked waits for that: the answer is that it failed */
 		if (s->swap.answering)

@@ -340,15 +340,12 @@ static void give_back(struct stage *s, struct build *to, struct cut *cut,
 bool swap_comes_apart(const struct stage *s)
 {
 	const struct cut *last = s->swap.cut;
-	bool fell = false;
 
 	if (!last || last->is_back || s->swap.settled)
 		return false;
-	for (uint32_t i = 0; i < last->n_passages; i++)
-		fell |= atomic_load_explicit((_Atomic bool *)(uintptr_t)&last->passages[i].fell,
-		                             memory_order_acquire); /* SW4 */
-	return fell || atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&last->bond,
-	                                    memory_order_acquire) == BOND_BACK; /* SW10 */
+	return swap_any_fell(last) ||
+	       atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&last->bond,
+	                            memory_order_acquire) == BOND_BACK; /* SW10 */
 }
 
 /* What leads back to the build in force needs all replicas to stay on that. When they rest before it,

@@ -480,6 +480,7 @@ bool swap_turn(struct engine *e); /* true: something was done */
 bool swap_rests(const struct engine *e);
 void swap_activate(struct stage *s);    /* there is something to look after */
 void swap_answer_last(struct stage *s); /* before the next one begins */
+bool swap_any_fell(const struct cut *cut);
 void swap_told(struct replica *r);      /* it has passed, fallen, or trusts its build */
 void swap_stage_ended(struct stage *s); /* all its replicas have */
 void swap_closed(struct stage *s);      /* a state of it has been */

@@ -47,7 +47,7 @@ static void print(const char *what, struct usage u)
 /* Thread caches and arenas of malloc are mapped now and then. */
 #define MAPS_MORE 12
 
-/* Fewer is no fault: what `before` had for a moment only, such as a file that is being read. */
+/* `before` is the least that was seen in a while, without a file that is being read, say. */
 static bool is_settled(struct usage before, struct usage now)
 {
 	return now.fds <= before.fds && now.threads <= before.threads &&
@@ -76,6 +76,21 @@ static struct usage settled(struct usage before)
 		now = usage();
 	}
 	return now;
+}
+
+static struct usage at_rest(void)
+{
+	struct timespec moment = {0, 10000000};
+	struct usage least = usage();
+
+	for (int i = 0; i < 50; i++) {
+		struct usage now = usage();
+
+		least.fds = now.fds < least.fds ? now.fds : least.fds;
+		least.threads = now.threads < least.threads ? now.threads : least.threads;
+		nanosleep(&moment, NULL);
+	}
+	return least;
 }
 
 /* Another shape for each number, most names used again. */
@@ -170,8 +185,7 @@ static void grow(unsigned n, bool copies)
 	private_copies = copies;
 	start(BASE);
 	ok = change_often(100);
-	before = now = usage();
-	before = settled(before);
+	before = now = at_rest();
 	print("before", before);
 	for (int round = 0; round < 3 && ok && same; round++) {
 		size_t heap = now.heap;

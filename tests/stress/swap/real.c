@@ -202,8 +202,8 @@ static void print(const char *what, struct usage u)
 #define MAPS_OF_ONE 5
 #define COPIES_MAX  ((SWAP_KEEP + 4) * MAPS_OF_ONE)
 
-/* Fewer is no fault: `before` may have been taken while an image was looked for in a file, or while a
- * second closer was about to leave. One more for each swap would be hundreds. */
+/* `before` is the least that was seen in a while, without a file that is being read, or a second
+ * closer that is about to leave. */
 static bool is_settled(struct usage before, struct usage now)
 {
 	return now.fds <= before.fds && now.threads <= before.threads &&
@@ -221,6 +221,20 @@ static struct usage settled(struct usage before)
 		now = usage();
 	}
 	return now;
+}
+
+static struct usage at_rest(void)
+{
+	struct usage least = usage();
+
+	for (int i = 0; i < 50; i++) {
+		struct usage now = usage();
+
+		least.fds = now.fds < least.fds ? now.fds : least.fds;
+		least.threads = now.threads < least.threads ? now.threads : least.threads;
+		doze(10);
+	}
+	return least;
 }
 
 static bool swap_often(struct pc_graph *graph, unsigned n)
@@ -246,8 +260,7 @@ static void growth(unsigned n)
 	bool ok = swap_often(graph, 40), same = true;
 	long least_kb = 1 << 20;
 
-	before = now = usage();
-	before = settled(before);
+	before = now = at_rest();
 	print("before", before);
 	for (int round = 0; round < 3 && ok && same; round++) {
 		long rss = now.rss_kb;
