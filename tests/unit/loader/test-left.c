@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -191,6 +192,37 @@ Test(left, what_an_older_thread_has_left_on_the_stack)
 	expect(plugin, LOADER_GONE, "");
 	atomic_store_explicit(&over, true, memory_order_relaxed); /* a flag */
 	pthread_join(thread, NULL);
+}
+
+/* The kernel makes one mapping of a stack and of what happens to lie right above it: where the mapping ends
+ * there is nothing of the thread then. */
+Test(left, a_stack_with_something_right_above)
+{
+	enum { STACK = 256 * 1024 };
+	struct loader_plugin *plugin;
+	pthread_attr_t attr;
+	pthread_t thread;
+	uintptr_t *memory;
+
+	SKIP_IF_KEPT;
+	plugin = load("#include <pthread.h>\nint f(void *(*g)(void *)); int f(void *(*g)(void "
+	              "*)) { pthread_t t; return pthread_create(&t, 0, g, 0); }\n",
+	              "");
+	memory = mmap(NULL, 2 * STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+	              0);
+	cr_assert(memory != MAP_FAILED);
+	for (size_t i = 0; i < STACK / sizeof(*memory); i++)
+		memory[i] = plugin->image.begin;
+	pthread_attr_init(&attr);
+	pthread_attr_setstack(&attr, memory, STACK);
+	atomic_store_explicit(&over, false, memory_order_relaxed); /* a flag */
+	cr_assert(pthread_create(&thread, &attr, waits, &over) == 0);
+	usleep(20000);
+	expect(plugin, LOADER_GONE, "");
+	atomic_store_explicit(&over, true, memory_order_relaxed); /* a flag */
+	pthread_join(thread, NULL);
+	pthread_attr_destroy(&attr);
+	munmap(memory, 2 * STACK);
 }
 
 static void raise_it(void)
