@@ -69,8 +69,10 @@
  *   W1 store-then-look, seq_cst on all four: a change (slot, head, next, stopped, starved,
  *      capacity), then load `waiting` | add to `waiting`, then load what one waits for. Tasks
  *      have one step more: … then take the inbox | … then push to the inbox, then look again
- *   W2 pending: seq_cst like W1: a change, then look at pending | clear pending, then look
- *   W3 event: release by wake -> acquire by the waiter; it makes futex_wait return
+ *   W2 like W1: a change, then look at event's PENDING | clear it, then look, or take and look
+ *   W3 event: release by wake -> acquire by the waiter, who looks then, and again where futex_wait
+ *      finds it changed; release by who leaves, no waiter any more -> acquire by wake, which counts
+ *      the waiters then
  *   R1 retired: release by push -> acquire by the reclaimer: the segment's fields
  *   R2 like W1: push, then load asleep | store asleep, then look at the stack
  *   R3 waking: seq_cst like W1: raised, then `starved` lowered and tasks woken, then raised |
@@ -156,9 +158,8 @@ enum side { SIDE_TAKE = 0, SIDE_PUT = 1 };
 
 /* Those who wait: for items, or for room. */
 struct queue_side {
-	alignas(QUEUE_LINE) _Atomic uint32_t event; /* futex; any waker */
-	_Atomic uint32_t pending;   /* a thread was woken and has not looked yet */
-	_Atomic uint32_t serving;   /* SERVE_HELD, SERVE_WORK */
+	alignas(QUEUE_LINE) _Atomic uint32_t event; /* futex; its lowest bit: see wait.c */
+	_Atomic uint32_t serving;                   /* SERVE_HELD, SERVE_WORK */
 	_Atomic uint32_t less_spin; /* so many polls fewer than SPIN_MAX before parking */
 	_Atomic(struct queue_waiter *) inbox; /* tasks that have just come */
 	struct queue_waiter *first;           /* who holds `serving` */

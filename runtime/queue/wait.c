@@ -1,15 +1,20 @@
 /* queue/wait.c: threads that wait: spin, then park on a futex.
  *
- * An eventcount per side. The waiter:   waiting++; [v = event; pending = 0; ready? go;
- *                                       futex_wait(event, v)] …; waiting--
- * The waker, after its change:          waiting == 0? go; pending was 1? go; pending = 1;
- *                                       event++; futex_wake(1)
+ * An eventcount per side; its lowest bit, PENDING, says that somebody was woken and has not looked yet.
  *
- * `pending` keeps one wake-up in flight at a time: however many items come while the woken thread
- * is on its way to a core (25 us here), nobody makes another system call. The woken thread clears
- * it *before* it looks, so a waker that skipped had made its change before that look; and after
- * every success it passes the wake-up on if there is more (wait_pass_on). Clearing it before
- * `event` is read, or after the look, loses wake-ups: tests/model/park.pml refutes both.
+ *   waiter   waiting++
+ *            look:  e = event; ready? go.  PENDING in e? clear it by CAS, look.  futex_wait(event, e), look
+ *            go:    waiting--; clear PENDING; then take, and pass on what is left
+ *   waker    after its change: waiting == 0? done.  e = event.  PENDING in e, or waiting == 0? done.
+ *            CAS event: e -> e + 2 | PENDING; futex_wake(1)
+ *
+ * PENDING keeps one wake-up in flight at a time: however many items come while the woken thread is on
+ * its way to a core (25 us here), nobody makes another system call. Nobody sleeps on a word that has the
+ * bit: who finds it set clears it and looks once more. So after a waker was told by the bit to make no
+ * call, somebody clears it and then looks, or takes and looks what is left (wait_pass_on).
+ * Who leaves is no waiter any more when he clears it, and the waker looks at `waiting` after the bit: so for
+ * one who waits once there is at most one call, whoever loses his core when. tests/model/park.pml proves
+ * both and refutes what is less than this.
  *
  * Spinning. A wake-up costs about 25 us, so it pays to spin as long as that when the wait turns
  * out short. Each side learns. It begins with SPIN_MAX polls, for what sleeps once can be slow for
@@ -40,6 +45,10 @@
 #define SPIN_LATE 160 /* success after so many polls cost more than a wake-up */
 #define SOON_NS   40000
 #define PROBE     8
+
+/* Of a side's `event`. */
+#define PENDING    UINT32_C(1)
+#define NEXT_EVENT UINT32_C(2)
 
 /* Polls before a yield comes between them. */
 #define EAGER         60
@@ -99,6 +108,7 @@ static void spin_less(struct queue_side *side)
 	atomic_store_explicit(&side->less_spin, less, memory_order_relaxed);
 }
 
+/* `event` was changed. */
 static void wake_threads(struct queue_side *side, int count)
 {
 	uint32_t now = (uint32_t)now_ns(); /* of 4 s; a mistake costs one quarter */
@@ -109,7 +119,6 @@ static void wake_threads(struct queue_side *side, int count)
 		spin_more(side);
 	else
 		spin_less(side);
-	atomic_fetch_add_explicit(&side->event, 1, memory_order_release); /* W3 */
 	QUEUE_STEP(STEP_WAKE);
 	wait_futex_wake(&side->event, count);
 }
@@ -119,22 +128,34 @@ void wait_wake_one(struct pc_queue *queue, enum side which)
 	struct queue_side *side = &queue->side[which];
 	/* relaxed: the caller has looked; a thread or task that came later looks for itself */
 	uint64_t waiting = atomic_load_explicit(&queue->waiting[which], memory_order_relaxed);
+	uint32_t event;
 
 	if (waiting >= WAITING_TASK)
 		task_serve(queue, which);
 	if ((waiting & WAITING_THREADS) == 0)
 		return;
-	if (atomic_load_explicit(&side->pending, memory_order_seq_cst)) /* W2 */
-		return;
-	if (atomic_exchange_explicit(&side->pending, 1, memory_order_seq_cst) == 0) /* W2 */
-		wake_threads(side, 1);
+	event = atomic_load_explicit(&side->event, memory_order_seq_cst); /* W2, W3 */
+	do {
+		if (event & PENDING)
+			return;
+		/* relaxed: after `event`, from which who has left it has cleared PENDING (W3) */
+		waiting = atomic_load_explicit(&queue->waiting[which], memory_order_relaxed);
+		if ((waiting & WAITING_THREADS) == 0)
+			return;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&side->event, &event, (event + NEXT_EVENT) | PENDING, /* W2, W3 */
+		memory_order_seq_cst, memory_order_seq_cst));
+	wake_threads(side, 1);
 }
 
 void wait_wake_all(struct pc_queue *queue, enum side which)
 {
+	struct queue_side *side = &queue->side[which];
+
 	if (atomic_load_explicit(&queue->waiting[which], memory_order_seq_cst) == 0) /* W1 */
 		return;
-	wake_threads(&queue->side[which], INT32_MAX);
+	atomic_fetch_add_explicit(&side->event, NEXT_EVENT, memory_order_release); /* W3 */
+	wake_threads(side, INT32_MAX);
 	task_serve(queue, which);
 }
 
@@ -203,35 +224,53 @@ static bool spin(struct pc_queue *queue, enum side which)
 	return ready;
 }
 
+/* The caller looks after this. */
+static void clear_pending(struct queue_side *side, uint32_t event)
+{
+	/* relaxed on failure: somebody else has, or there was another event; we look again */
+	atomic_compare_exchange_strong_explicit(&side->event, &event, event & ~PENDING, /* W2 */
+	                                        memory_order_seq_cst, memory_order_relaxed);
+}
+
+/* PC_TIMEOUT: not ready, and nobody is owed a look. */
+static int park(struct pc_queue *queue, enum side which, int64_t deadline_ns)
+{
+	struct queue_side *side = &queue->side[which];
+	bool in_time = true;
+
+	for (;;) {
+		uint32_t event =
+			atomic_load_explicit(&side->event, memory_order_seq_cst); /* W2, W3 */
+
+		if (queue_ready(queue, which))
+			return PC_OK;
+		if (atomic_load_explicit(&queue->stopped, memory_order_seq_cst)) /* W1 */
+			return PC_STOPPED;
+		if (event & PENDING)
+			clear_pending(side, event);
+		else if (in_time)
+			in_time = wait_futex(&side->event, event, deadline_ns);
+		else
+			return PC_TIMEOUT;
+	}
+}
+
 int wait_for(struct pc_queue *queue, enum side which, int64_t deadline_ns)
 {
 	struct queue_side *side = &queue->side[which];
-	int rc = PC_TIMEOUT;
-	bool in_time = true;
+	int rc;
 
 	/* relaxed: parking looks again, with order */
 	if (!atomic_load_explicit(&queue->stopped, memory_order_relaxed) && spin(queue, which))
 		return PC_OK;
 	atomic_fetch_add_explicit(&queue->waiting[which], WAITING_THREAD, /* W1 */
 	                          memory_order_seq_cst);
-	for (;;) {
-		uint32_t event =
-			atomic_load_explicit(&side->event, memory_order_acquire); /* W3 */
-
-		atomic_store_explicit(&side->pending, 0, memory_order_seq_cst); /* W2 */
-		if (queue_ready(queue, which)) {
-			rc = PC_OK;
-			break;
-		}
-		if (atomic_load_explicit(&queue->stopped, memory_order_seq_cst)) { /* W1 */
-			rc = PC_STOPPED;
-			break;
-		}
-		if (!in_time)
-			break;
-		in_time = wait_futex(&side->event, event, deadline_ns);
-	}
+	rc = park(queue, which, deadline_ns);
 	/* relaxed: who still counts us wakes nobody, or somebody else who then looks */
 	atomic_fetch_sub_explicit(&queue->waiting[which], WAITING_THREAD, memory_order_relaxed);
+	if (rc == PC_OK &&
+	    atomic_load_explicit(&side->event, memory_order_seq_cst) & PENDING) /* W2 */
+		atomic_fetch_and_explicit(&side->event, ~PENDING,
+		                          memory_order_seq_cst); /* W2, W3 */
 	return rc;
 }

@@ -1,55 +1,100 @@
 /* park.pml: parking and waking (runtime/queue/wait.c). Checked exhaustively by spin.
  *
  * Two putters put ITEMS items in all into a queue without bound (a counter: what the waiter looks
- * at); each of two takers takes its half of them and goes, and parks when there is nothing. The
- * futex is a set of sleepers: to sleep and to compare the event is one step, as in the kernel. A
- * lost wake-up is an end state in which somebody sleeps though there are items: spin reports it
- * as invalid end state. The event counts modulo 8, more than there can be wake-ups in a run.
+ * at); a single taker or each of two takes his part of them and goes, and parks when there is nothing. The
+ * futex is a set of sleepers: to sleep and to compare the word is one step, as in the kernel. The word
+ * is `event`, modulo 8, more than there can be wake-ups in a run, and `pending`. A lost wake-up is an end
+ * state in which somebody sleeps though there are items: spin reports it as invalid end state.
+ * And a single taker is called at most once for each time that he waits, and once more for each call that
+ * came for an item that he had taken already.
  *
- *   -DWRONG=1   pending is cleared after the look instead of before it
- *   -DWRONG=2   pending is cleared before the event is read
+ *   -DWRONG=1   who finds pending set sleeps without clearing it
+ *   -DWRONG=2   who finds pending set clears it and sleeps without a second look
  *   -DWRONG=3   a taker that was woken and took does not pass it on
+ *   -DWRONG=4   who leaves does not clear pending
+ *   -DWRONG=5   pending is cleared before each look: it does not hold while a woken thread is about to leave
+ *   -DWRONG=6   who leaves clears pending first and is no waiter only then
+ *   -DWRONG=7   the waker does not look at `waiting` after pending
  */
 #ifndef WRONG
 #define WRONG 0
 #endif
-#define ITEMS  4
-#define TAKERS 2
+#define ITEMS 3
 
+byte takers;
 byte items, put;
 byte event;   /* changes with every wake-up */
+bit pending;  /* of the same word */
 byte waiting; /* threads */
-bit pending;
-bool asleep[TAKERS];
+byte may_call; /* of a single taker: so many calls are justified */
+bool asleep[2];
 
 inline wake_one()
 {
-	/* load, then exchange: two steps, as in the code */
-	if
-	:: pending == 1 -> skip
-	:: else ->
+	do
+	:: true ->
 		atomic {
-			old = pending;
-			pending = 1
+			old = event;
+			was = pending
 		};
 		if
-		:: old == 0 ->
-			event = (event + 1) % 8;
+		:: was -> break
+		:: else -> skip
+		fi;
+#if WRONG != 7
+		if
+		:: waiting == 0 -> break
+		:: else -> skip
+		fi;
+#endif
+		atomic {
+			if
+			:: event == old && pending == 0 ->
+				event = (event + 1) % 8;
+				pending = 1;
+				was = true;
+				if
+				:: takers == 1 ->
+					assert(may_call > 0);
+					may_call--
+				:: else -> skip
+				fi
+			:: else -> skip
+			fi
+		};
+		if
+		:: was ->
 			atomic {
 				if
 				:: asleep[0] -> asleep[0] = false
 				:: asleep[1] -> asleep[1] = false
 				:: else -> skip
 				fi
-			}
+			};
+			break
 		:: else -> skip
 		fi
-	fi
+	od;
+	atomic { old = 0; was = 0 }
+}
+
+inline leave()
+{
+#if WRONG == 6
+	pending = 0;
+	waiting--
+#elif WRONG == 4 || WRONG == 5
+	waiting--
+#else
+	waiting--;
+	pending = 0
+#endif
 }
 
 proctype putter()
 {
-	bit old;
+	byte old;
+	bit was;
 
 	do
 	:: atomic {
@@ -57,7 +102,7 @@ proctype putter()
 	};
 		items++;
 		if
-		:: waiting > 0 -> wake_one(); old = 0
+		:: waiting > 0 -> wake_one()
 		:: else -> skip
 		fi
 	:: put >= ITEMS -> break
@@ -66,13 +111,12 @@ proctype putter()
 
 proctype taker(byte me)
 {
-	byte seen;
-	bit old;
+	byte seen, old, mine;
+	bit flag, was;
 	bool got;
-	byte mine;
 
 	do
-	:: mine == ITEMS / TAKERS -> break
+	:: mine == (takers == 1 -> ITEMS : 2 - me) -> break
 	:: else ->
 		atomic {
 			got = (items > 0);
@@ -97,50 +141,78 @@ proctype taker(byte me)
 			skip
 #endif
 		:: else ->
-			waiting++;
+			atomic {
+				waiting++;
+				may_call = may_call + (takers == 1)
+			};
 			do
 			:: true ->
-#if WRONG == 2
-				pending = 0;
-				seen = event;
-				if
-				:: items > 0 -> break
-				:: else -> skip
-				fi;
-#elif WRONG == 1
-				seen = event;
-				if
-				:: items > 0 -> pending = 0; break
-				:: else -> skip
-				fi;
-				pending = 0;
-#else
-				seen = event;
-				pending = 0;
-				if
-				:: items > 0 -> break
-				:: else -> skip
-				fi;
-#endif
 				atomic {
-					if
-					:: event == seen -> asleep[me] = true
-					:: else -> skip
-					fi
+					seen = event;
+					flag = pending
 				};
-				(!asleep[me])
+#if WRONG == 5
+				pending = 0;
+				flag = 0;
+#endif
+				if
+				:: items > 0 -> break
+				:: else -> skip
+				fi;
+#if WRONG == 1
+				flag = 0;
+#endif
+				if
+				:: flag ->
+					atomic {
+						if
+						:: event == seen && pending ->
+							pending = 0;
+							may_call = may_call + (takers == 1)
+						:: else -> skip
+						fi
+					}
+				:: else -> skip
+				fi;
+				if
+#if WRONG != 2
+				:: flag -> skip /* and look again */
+				:: else ->
+#else
+				:: true ->
+#endif
+					atomic {
+						if
+#if WRONG == 1
+						:: event == seen -> asleep[me] = true
+#else
+						:: event == seen && pending == 0 ->
+							asleep[me] = true
+#endif
+						:: else -> skip
+						fi
+					};
+					(!asleep[me])
+				fi
 			od;
-			waiting--
+			leave()
 		fi;
-		d_step { seen = 0; old = 0; got = false }
+		d_step { seen = 0; flag = 0; got = false }
 	od
 }
 
 init {
 	atomic {
+		if
+		:: takers = 1
+		:: takers = 2
+		fi;
 		run putter();
 		run putter();
 		run taker(0);
-		run taker(1)
+		if
+		:: takers == 2 -> run taker(1)
+		:: else -> skip
+		fi
 	}
 }
