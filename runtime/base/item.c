@@ -324,7 +324,9 @@ static struct item *take_item(struct item_cache *cache, unsigned number, size_t 
 
 static void give_item(struct item_cache *cache, struct item *item)
 {
-	unsigned number = item->class;
+	/* relaxed: nobody else knows the item any more */
+	unsigned number = (unsigned)(atomic_load_explicit(&item->word, memory_order_relaxed) &
+	                             ITEM_CLASS);
 	struct item_class *class = &cache->classes[number];
 
 	if (class->top == class->end && !more_places(cache, number))
@@ -375,12 +377,18 @@ struct item *item_new_slow(struct item_cache *cache, size_t size)
 
 void item_drop(struct item_cache *cache, struct item *item, uint32_t n)
 {
-	if (n == 0 ||
-	    atomic_fetch_sub_explicit(&item->refs, n, memory_order_acq_rel) != n /* I1 I2 */)
+	uint64_t word;
+
+	if (n == 0)
 		return;
+	word = atomic_fetch_sub_explicit(&item->word, n * ITEM_REF, /* I1 I2 */
+	                                 memory_order_acq_rel);
+	if (word / ITEM_REF != n)
+		return;
+	word = word % ITEM_REF + ITEM_REF;
 	/* relaxed: nobody else knows the item any more */
-	atomic_store_explicit(&item->refs, 1, memory_order_relaxed);
-	item_free(cache, item);
+	atomic_store_explicit(&item->word, word, memory_order_relaxed);
+	item_free(cache, item, word);
 }
 
 void item_cache_settle(struct item_cache *cache)
@@ -396,6 +404,26 @@ void item_cache_settle(struct item_cache *cache)
 		item_drop(cache, slicing, credit);
 	if (dropping)
 		item_drop(cache, dropping, debt);
+}
+
+/* It has been one since it was made: whoever knows the item knows that. */
+static bool is_slice(const struct item *item)
+{
+	_Atomic uint64_t *word = (_Atomic uint64_t *)(uintptr_t)&item->word;
+
+	return (atomic_load_explicit(word, memory_order_relaxed) & ITEM_SLICE) !=
+	       0; /* relaxed: see above */
+}
+
+/* Of an item with one reference, the caller's. */
+static void set_slice(struct item *item, bool slice)
+{
+	/* relaxed, both: nobody else knows the item */
+	uint64_t word = atomic_load_explicit(&item->word, memory_order_relaxed) & ~ITEM_SLICE;
+
+	/* relaxed: see above */
+	atomic_store_explicit(&item->word, slice ? word | ITEM_SLICE : word,
+	                      memory_order_relaxed);
 }
 
 struct item *item_slice(struct item_cache *cache, struct item *parent, size_t offset,
@@ -415,7 +443,7 @@ struct item *item_slice(struct item_cache *cache, struct item *parent, size_t of
 	item = item_new(cache, 0);
 	if (!item)
 		return NULL;
-	if (parent->is_slice)
+	if (is_slice(parent))
 		parent = parent->parent; /* slices refer to whole items only */
 	if (cache->slicing != parent || cache->credit == 0) {
 		struct item *before = cache->slicing;
@@ -430,7 +458,7 @@ struct item *item_slice(struct item_cache *cache, struct item *parent, size_t of
 	cache->credit--;
 	item->pub.data = bytes + offset;
 	item->pub.size = size;
-	item->is_slice = 1;
+	set_slice(item, true);
 	item->parent = parent;
 	return item;
 }
@@ -440,8 +468,8 @@ struct item *item_writable(struct item_cache *cache, struct item *item)
 	struct item *copy;
 
 	/* A slice's bytes are its parent's, which others may see. */
-	if (!item->is_slice &&
-	    atomic_load_explicit(&item->refs, memory_order_acquire) == 1 /* I2 */)
+	if ((atomic_load_explicit(&item->word, memory_order_acquire) & ~ITEM_CLASS) ==
+	    ITEM_REF) /* I2 */
 		return item;
 	copy = item_new(cache, item->pub.size);
 	if (copy)
@@ -452,10 +480,12 @@ struct item *item_writable(struct item_cache *cache, struct item *item)
 
 void item_free_slow(struct item_cache *cache, struct item *item)
 {
-	struct item *parent = item->is_slice ? item->parent : NULL;
+	struct item *parent = is_slice(item) ? item->parent : NULL;
 
-	item->is_slice = 0;
-	if (item->class < ITEM_CLASSES)
+	set_slice(item, false);
+	/* relaxed: nobody else knows the item any more */
+	if ((atomic_load_explicit(&item->word, memory_order_relaxed) & ITEM_CLASS) <
+	    ITEM_CLASSES)
 		give_item(cache, item);
 	else
 		free(item);

@@ -39,29 +39,38 @@
 #endif
 
 #define ITEM_CLASSES 18
-#define ITEM_INLINE  32 /* bytes of payload in the smallest class */
-#define ITEM_DEPOT   64 /* places for full magazines, per class */
+#define ITEM_INLINE  PC_STOCK_ROOM /* bytes of payload in the smallest class */
+#define ITEM_DEPOT   64            /* places for full magazines, per class */
 
 struct item {
 	struct pc_item pub;
-	_Atomic uint32_t refs;
-	union {
-		struct {
-			uint16_t class; /* ITEM_CLASSES: from malloc */
-			uint16_t is_slice;
-		};
-		uint32_t kind; /* both at once; a whole item's is its class */
-	};
+	/* References, whether it is a slice, class: one word, so that one look tells an item that nobody else
+	 * has, and that is of the usual kind. */
+	_Atomic uint64_t word;
 	struct item *parent; /* slice: whose bytes; free and loose: the next one; else unused */
 	_Alignas(16) unsigned char room[];
 };
+
+/* Of the word. Only the references change while others know the item. */
+#define ITEM_REF   (UINT64_C(1) << 32)
+#define ITEM_SLICE (UINT64_C(1) << 16)
+#define ITEM_CLASS (ITEM_SLICE - 1) /* ITEM_CLASSES: from malloc */
+
+/* Stages take items out of a stock by themselves. */
+_Static_assert(sizeof(struct item) == PC_STOCK_HEAD && PC_STOCK_ROOM == 64 - PC_STOCK_HEAD,
+               "the smallest class is what stage.h says");
 
 struct item_magazine;
 struct item_pool;
 
 struct item_class {
-	/* The loaded magazine: its first place, the first without an item, its end; or NULL. */
-	struct item **first, **top, **end;
+	union { /* the loaded magazine: its first place, the first without an item, its end; or NULL */
+		struct {
+			struct item **first, **top;
+		};
+		struct pc_stock stock; /* the same, for stages */
+	};
+	struct item **end;
 	struct item_magazine *spare; /* or NULL */
 };
 
@@ -111,22 +120,12 @@ static inline unsigned item_small_class(size_t size)
 	return whole <= 64 ? 0 : 58 - (unsigned)__builtin_clzll(whole - 1);
 }
 
-/* The class of a whole item, as `kind` holds it. */
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define ITEM_KIND(class) ((uint32_t)(class))
-#define ITEM_CLASS(kind) (kind)
-#else
-#define ITEM_KIND(class) ((uint32_t)(class) << 16)
-#define ITEM_CLASS(kind) ((kind) >> 16)
-#endif
-
 static inline void item_init(struct item *item, size_t size, unsigned class)
 {
 	item->pub.data = item->room;
 	item->pub.size = size;
 	/* relaxed: nobody else knows the item yet */
-	atomic_store_explicit(&item->refs, 1, memory_order_relaxed);
-	item->kind = ITEM_KIND(class);
+	atomic_store_explicit(&item->word, ITEM_REF | class, memory_order_relaxed);
 }
 
 static inline struct item *item_new(struct item_cache *cache, size_t size)
@@ -136,7 +135,8 @@ static inline struct item *item_new(struct item_cache *cache, size_t size)
 
 	if (ITEM_BY_MALLOC || size > ITEM_SMALL_MAX)
 		return item_new_slow(cache, size);
-	class = &cache->classes[item_small_class(size)];
+	/* the usual one without arithmetic */
+	class = size <= ITEM_INLINE ? cache->classes : &cache->classes[item_small_class(size)];
 	top = class->top;
 	if (top == class->first)
 		return item_new_slow(cache, size);
@@ -147,18 +147,17 @@ static inline struct item *item_new(struct item_cache *cache, size_t size)
 	return item;
 }
 
-/* The last reference is gone; `refs` is 1. */
-static inline void item_free(struct item_cache *cache, struct item *item)
+/* The last reference is gone. `word`: the item's, with one. */
+static inline void item_free(struct item_cache *cache, struct item *item, uint64_t word)
 {
 	struct item_class *class;
-	uint32_t kind = item->kind;
 	struct item **top;
 
-	if (ITEM_BY_MALLOC || kind >= ITEM_KIND(ITEM_SMALL)) {
+	if (ITEM_BY_MALLOC || word - ITEM_REF >= ITEM_SMALL) {
 		item_free_slow(cache, item);
 		return;
 	}
-	class = &cache->classes[ITEM_CLASS(kind)];
+	class = &cache->classes[word - ITEM_REF];
 	top = class->top;
 	if (top == class->end) {
 		item_free_slow(cache, item);
@@ -171,19 +170,57 @@ static inline void item_free(struct item_cache *cache, struct item *item)
 static inline void item_ref(struct item *item, uint32_t n)
 {
 	/* relaxed: the caller holds a reference, so nothing can be freed meanwhile */
-	atomic_fetch_add_explicit(&item->refs, n, memory_order_relaxed);
+	atomic_fetch_add_explicit(&item->word, n * ITEM_REF, memory_order_relaxed);
 }
 
 /* Pairs (base/item.h, base/item.c)
- *   I1 unref: release refs -> I2 unref: acquire refs    all uses of the item, before it is reused
+ *   I1 unref: release word -> I2 unref: acquire word    all uses of the item, before it is reused
  */
 static inline void item_unref(struct item_cache *cache, struct item *item)
 {
+	uint64_t word = atomic_load_explicit(&item->word, memory_order_acquire); /* I2 */
+
 	/* The sole owner needs no read-modify-write: nobody else can add a reference. */
-	if (atomic_load_explicit(&item->refs, memory_order_acquire) == 1) /* I2 */
-		item_free(cache, item);
+	if (word < 2 * ITEM_REF)
+		item_free(cache, item, word);
 	else
 		item_drop(cache, item, 1);
+}
+
+/* As many at the begin as nobody else has and are of the same small class, up to a magazine's end. */
+static inline size_t item_free_alike(struct item_cache *cache, struct item **items, size_t n)
+{
+	uint64_t word = atomic_load_explicit(&items[0]->word, memory_order_acquire); /* I2 */
+	struct item_class *class;
+	struct item **top;
+	size_t i = 0;
+
+	if (ITEM_BY_MALLOC || word - ITEM_REF >= ITEM_SMALL)
+		return 0;
+	class = &cache->classes[word - ITEM_REF];
+	top = class->top;
+	if ((size_t)(class->end - top) < n)
+		n = (size_t)(class->end - top);
+	while (i < n &&
+	       atomic_load_explicit(&items[i]->word, memory_order_acquire) == word) { /* I2 */
+		top[i] = items[i];
+		i++;
+	}
+	class->top = top + i;
+	return i;
+}
+
+/* One reference of each. An item may be there twice. */
+static inline void item_unref_all(struct item_cache *cache, struct item **items, size_t n)
+{
+	while (n > 0) {
+		size_t did = item_free_alike(cache, items, n);
+
+		if (did == 0)
+			item_unref(cache, items[did++]);
+		items += did;
+		n -= did;
+	}
 }
 
 #endif

@@ -362,7 +362,7 @@ enum act activate(struct replica *r, struct scratch *scratch)
 	enum act act;
 
 	r->scratch = scratch;
-	r->cache = &scratch->cache;
+	replica_set_cache(r, &scratch->cache);
 	act = step(r);
 	if (!LEFT_OUT(FAULT_SWAP) && r->untold)
 		swap_tell(r);

@@ -26,7 +26,7 @@ void closing_call(struct closing *c, struct item_cache *cache)
 	struct replica *r = c->handle;
 	const struct build *b = c->what.build;
 
-	r->cache = cache;
+	replica_set_cache(r, cache);
 	r->scratch = NULL;
 	doing_set(r, DOING_CLOSE);
 	c->result = guard_call(r, b, "close", b->desc->close, c->what.state);

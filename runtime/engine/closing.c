@@ -112,7 +112,8 @@ struct closing *closing_create(struct replica *r)
 	                                     .replicas = r->pub.replicas};
 	made->handle.stage = r->stage;
 	made->handle.engine = r->engine;
-	made->handle.cache = &r->engine->control_cache;
+	replica_set_ports(&made->handle, 0);
+	replica_set_cache(&made->handle, &r->engine->control_cache);
 	/* relaxed: nobody else sees it */
 	atomic_store_explicit(&made->handle.kick_fd, -1, memory_order_relaxed);
 	made->closing.handle = &made->handle;

@@ -276,7 +276,7 @@ PC_API bool pc_crash_item(struct pc_crash_item *ret_item, size_t size)
 	if (!g || !g->input)
 		return false;
 	r = g->replica;
-	item = r->current;
+	item = r->pub.current ? item_of(r->pub.current) : NULL;
 	if (!item)
 		return false;
 	/* The heap may be broken. */

@@ -167,10 +167,11 @@ int create_replica(struct stage *s, const struct plan_stage *plan, struct replic
 	r->ended.kind = MESSAGE_ENDED;
 	r->wake.kind = MESSAGE_WAKE;
 	r->parked.kind = MESSAGE_PARKED;
-	r->n_ports = s->desc->n_outputs;
 	r->n_outputs = r->room_outputs = n_outputs_of(s, plan);
 	r->inputs = inputs_within(r);
 	r->outputs = outputs_within(r);
+	replica_set_ports(r, s->desc->n_outputs);
+	replica_set_cache(r, &r->engine->control_cache);
 	r->state = array(1, s->desc->state_size);
 	if (!r->state)
 		return PC_NOMEM;

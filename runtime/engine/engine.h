@@ -141,8 +141,13 @@ struct input {
 };
 
 struct output {
-	struct item **items; /* [replica] emitted, not yet in all queues; NULL: no list */
-	size_t n, room;
+	union { /* [replica] emitted, not yet in all queues; `items` NULL: no list */
+		struct {
+			struct item **items;
+			size_t n, room;
+		};
+		struct pc_outbox outbox; /* the same, for the stage */
+	};
 	size_t mark;   /* items before it come from finished inputs */
 	size_t shared; /* items before it carry a reference per queue */
 	uint32_t n_lanes;
@@ -212,17 +217,15 @@ struct replica {
 	uint32_t probation; /* [replica] items until it trusts `build`: see swap-probation.c */
 	struct input *inputs; /* behind the replica: see create-stage.c */
 	struct output *outputs;
-	uint32_t n_outputs;   /* the stage's ports and, with dead=, one more */
-	uint32_t next_input;  /* [replica] round robin */
-	struct item *current; /* [replica] lent to the stage now */
-	int64_t begun_ns;     /* [replica] this activation */
-	uint32_t took;        /* [replica] items in it */
-	uint32_t batch_size;  /* [replica] how many to take, so that it lasts the budget */
+	uint32_t n_outputs;  /* the stage's ports and, with dead=, one more */
+	uint32_t next_input; /* [replica] round robin */
+	int64_t begun_ns;    /* [replica] this activation */
+	uint32_t took;       /* [replica] items in it */
+	uint32_t batch_size; /* [replica] how many to take, so that it lasts the budget */
 	_Atomic uint32_t activation_ns; /* [replica] how long one lasts, a moving average */
 	_Atomic int doing;              /* enum doing, for explain; [replica] writes */
 	uint32_t n_moves;               /* [control, while parked] inputs that have `moves` */
 	_Atomic uint32_t granted;       /* the critical section is ours */
-	bool passed;                    /* [replica] `current`: it passed it on */
 	bool opened;                    /* [control] and not yet handed over to be closed */
 	bool broken;    /* [replica] it failed the graph: nobody may take that for an end */
 	bool reported;  /* [control] its end has been counted */
@@ -797,6 +800,22 @@ static inline uint64_t input_item_number(const struct input *in)
 {
 	return count_read(&in->done) + count_read(&in->dead) + count_read(&in->abandoned) +
 	       in->undone + 1;
+}
+
+/* What the stage sees of the items of a thread. */
+static inline void replica_set_cache(struct replica *r, struct item_cache *cache)
+{
+	r->cache = cache;
+	r->pub.stock = &cache->classes[0].stock;
+}
+
+extern struct pc_outbox engine_no_outbox; /* never has room */
+
+/* 0: the build has ports of its own, see swap-port.c. */
+static inline void replica_set_ports(struct replica *r, uint32_t n)
+{
+	r->n_ports = n;
+	r->pub.outbox = n > 0 ? &r->outputs->outbox : &engine_no_outbox;
 }
 
 static inline struct replica *replica_of(struct pc_stage *st)

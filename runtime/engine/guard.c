@@ -25,6 +25,7 @@ void guard_begin(struct guard *g, struct replica *r, const struct build *b,
 	g->build = b;
 	g->callback = callback;
 	g->input = NULL;
+	g->kept = NULL;
 	g->open = false;
 	g->why = NULL;
 	current = g;

@@ -21,6 +21,7 @@
 
 struct build;
 struct input;
+struct item;
 struct replica;
 
 struct guard {
@@ -31,8 +32,10 @@ struct guard {
 	const char *callback;      /* its name in the descriptor */
 	struct input *input;       /* of the items; NULL: none */
 	uint64_t first;            /* number of the first of them */
-	bool open;                 /* the stage's code runs, and may be left */
-	char *why;                 /* it was left: the reason; malloc'd, NULL: no memory */
+	struct item **kept; /* of them, from number `kept_from` on: processed, not given back */
+	uint64_t kept_from; /* `kept` NULL: none */
+	bool open;          /* the stage's code runs, and may be left */
+	char *why;          /* it was left: the reason; malloc'd, NULL: no memory */
 };
 
 /* All on the thread that calls the stage. */

@@ -20,6 +20,10 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+struct pc_outbox engine_no_outbox;
+
+#define UNUSUAL(x) __builtin_expect(!!(x), 0)
+
 static struct pc_item *new_item(struct pc_stage *st, size_t size)
 {
 	return (struct pc_item *)item_new(replica_of(st)->cache, size);
@@ -84,27 +88,38 @@ static int emit_slice(struct pc_stage *st, unsigned port, struct pc_item *parent
 	return emit(st, port, &item->pub);
 }
 
+/* Any but the first pass of the item at hand to a list that has room. */
+__attribute__((noinline)) static int pass_otherwise(struct replica *r, unsigned port,
+                                                    struct item *item)
+{
+	/* Not to a port that is not wired, which would swallow it at once: it may be wanted again. */
+	if (port < r->n_ports && &item->pub == r->pub.current && !r->pub.passed &&
+	    r->outputs[port].n_lanes > 0) {
+		r->pub.passed = true;
+		return output_add(r, port, item);
+	}
+	item_ref(item, 1);
+	return port < r->n_ports ? output_add(r, port, item) : swap_emit(r, port, item);
+}
+
+/* The first time, the engine's own reference travels: no counting at all. */
 static int pass(struct pc_stage *st, unsigned port, struct pc_item *pub)
 {
 	struct replica *r = replica_of(st);
 	struct item *item = item_of(pub);
+	struct output *o;
+	size_t n;
 
-	if (port >= r->n_ports) {
-		item_ref(item, 1);
-		return swap_emit(r, port, item);
-	}
-	/* The first time, the engine's own reference travels: no counting at all. Not to a port that is
-	 * not wired, which would swallow it at once: it may be wanted again. That one has no list. */
-	if (item == r->current && !r->passed) {
-		struct output *o = &r->outputs[port];
-
-		if (o->n < o->room || o->n_lanes > 0) {
-			r->passed = true;
-			return output_add(r, port, item);
-		}
-	}
-	item_ref(item, 1);
-	return output_add(r, port, item);
+	if (UNUSUAL(port >= r->n_ports || pub != r->pub.current || r->pub.passed))
+		return pass_otherwise(r, port, item);
+	o = &r->outputs[port];
+	n = o->n;
+	if (UNUSUAL(n == o->room))
+		return pass_otherwise(r, port, item);
+	r->pub.passed = true;
+	o->items[n] = item;
+	o->n = n + 1;
+	return PC_OK;
 }
 
 /* In a batch: the item at batch_done is finished. Outside one it means nothing. */
@@ -115,11 +130,11 @@ static void done(struct pc_stage *st)
 	if (r->batch_done >= r->batch_n)
 		return;
 	output_mark(r);
-	if (!r->passed)
-		item_unref(r->cache, r->current);
-	r->passed = false;
+	if (!r->pub.passed)
+		item_unref(r->cache, item_of(r->pub.current));
+	r->pub.passed = false;
 	r->batch_done++;
-	r->current = r->batch_done < r->batch_n ? r->batch[r->batch_done] : NULL;
+	r->pub.current = r->batch_done < r->batch_n ? &r->batch[r->batch_done]->pub : NULL;
 }
 
 __attribute__((format(printf, 2, 0))) static int fail(struct pc_stage *st, const char *format,

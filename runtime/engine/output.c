@@ -80,8 +80,8 @@ void output_discard(struct replica *r)
 			struct item *item = o->items[--o->n];
 
 			/* pc_pass() lent our own reference to the list: it comes back */
-			if (item == r->current && r->passed)
-				r->passed = false;
+			if (&item->pub == r->pub.current && r->pub.passed)
+				r->pub.passed = false;
 			else
 				item_unref(r->cache, item);
 		}

@@ -192,8 +192,8 @@ static void replay_one(struct replica *r, void *state, uint32_t index)
 		probe_end(probe, PROBE_BROKEN, "out of memory");
 	if (from->size > 0)
 		memcpy(item->pub.data, from->bytes, from->size);
-	r->current = item;
-	r->passed = false;
+	r->pub.current = &item->pub;
+	r->pub.passed = false;
 	r->pub.in_port = swap_in_port(r, from->port);
 	/* relaxed: as in probe_step() */
 	atomic_store_explicit(&probe->report->item, index + 1, memory_order_relaxed);
@@ -206,7 +206,7 @@ static void replay_one(struct replica *r, void *state, uint32_t index)
 	check(&r->pub, rc, "process()");
 	compare(r, index);
 	output_mark(r);
-	if (!r->passed)
+	if (!r->pub.passed)
 		item_unref(r->cache, item);
 	probe->report->n_replayed++;
 }
@@ -219,8 +219,8 @@ static int on_process(struct pc_stage *st, void *state, struct pc_item *item)
 
 	for (uint32_t i = 0; i < probe->n_items; i++)
 		replay_one(r, state, i);
-	r->current = item_of(item);
-	r->passed = false;
+	r->pub.current = item;
+	r->pub.passed = false;
 	r->pub.in_port = port;
 	return PC_OK;
 }

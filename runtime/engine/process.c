@@ -21,25 +21,37 @@ static void forget_fail_text(struct replica *r)
 	r->fail_text = NULL;
 }
 
-/* What finishing an item takes. A stage in no section never touches shared state. */
+/* What finishing an item takes. Where items are blocks of malloc() each is freed at once, so that a use
+ * after that is seen. */
 enum finish { FINISH_NO_OUTPUT, FINISH_ONE_OUTPUT, FINISH_ANY };
 
 static enum finish finish_of(const struct replica *r)
 {
-	if (r->stage->section || r->touched || r->n_outputs > 1)
+	if (r->n_outputs > 1)
 		return FINISH_ANY;
-	return r->n_outputs == 1 ? FINISH_ONE_OUTPUT : FINISH_NO_OUTPUT;
+	if (r->n_outputs == 1)
+		return FINISH_ONE_OUTPUT;
+	return ITEM_BY_MALLOC ? FINISH_ANY : FINISH_NO_OUTPUT;
+}
+
+/* Of a stage in a section: what it has set of shared state so far stays. */
+static inline void mark_touched(struct replica *r)
+{
+	if (__builtin_expect(r->touched != NULL, 0))
+		state_mark(r);
 }
 
 /* `passed` stays as it is: whoever hands out the next item clears it. */
 static inline __attribute__((always_inline)) void
 finish_item(struct replica *r, struct input *in, struct item *item, enum finish finish)
 {
-	if (finish == FINISH_ONE_OUTPUT)
+	if (finish == FINISH_ONE_OUTPUT) {
+		mark_touched(r);
 		r->outputs->mark = r->outputs->n;
-	else if (finish == FINISH_ANY)
+	} else if (finish == FINISH_ANY) {
 		output_mark(r);
-	if (!r->passed)
+	}
+	if (!r->pub.passed)
 		item_unref(r->cache, item);
 	in->undone++;
 }
@@ -54,7 +66,7 @@ static void item_dead(struct replica *r, struct input *in, struct item *item)
 {
 	unsigned port = r->stage->desc->n_outputs;
 
-	r->current = NULL;
+	r->pub.current = NULL;
 	output_add(r, port, item);
 	output_mark(r);
 	in->undone++;
@@ -153,8 +165,8 @@ static bool stopped_hard(const struct replica *r)
 
 static int process_one(struct replica *r, struct item *item)
 {
-	r->current = item;
-	r->passed = false;
+	r->pub.current = &item->pub;
+	r->pub.passed = false;
 	return r->build->desc->process(&r->pub, r->state, &item->pub);
 }
 
@@ -185,8 +197,8 @@ run_of(struct replica *r, struct guard *guard, struct item **next, struct item *
 		struct item *item = *next++;
 		int rc;
 
-		r->current = item;
-		r->passed = false;
+		r->pub.current = &item->pub;
+		r->pub.passed = false;
 		rc = process(&r->pub, r->state, &item->pub);
 		if (__builtin_expect(rc == PC_OK, 1))
 			finish_item(r, in, item, finish);
@@ -196,10 +208,47 @@ run_of(struct replica *r, struct guard *guard, struct item **next, struct item *
 	return next;
 }
 
+/* What run_to_sink() has kept. */
+__attribute__((noinline)) static void give_back_kept(struct replica *r, struct guard *guard)
+{
+	size_t n;
+
+	if (!guard->kept)
+		return;
+	n = (size_t)(input_item_number(guard->input) - guard->kept_from);
+	item_unref_all(r->cache, guard->kept, n);
+	guard->kept = NULL;
+}
+
+/* Nothing is passed on and nothing emitted: all that happens between two callbacks is a count. The items
+ * are given back together, by who comes out of here: this function, or the way out of a callback. */
 __attribute__((noinline)) static struct item **
 run_to_sink(struct replica *r, struct guard *guard, struct item **next, struct item **until)
 {
-	return run_of(r, guard, next, until, FINISH_NO_OUTPUT);
+	int (*process)(struct pc_stage *, void *, struct pc_item *) = r->build->desc->process;
+	struct input *in = guard->input;
+	bool more = true;
+
+	while (more && next < until) {
+		int rc = PC_OK;
+
+		guard->kept = next;
+		guard->kept_from = input_item_number(in);
+		while (next < until) {
+			struct item *item = *next++;
+
+			r->pub.current = &item->pub;
+			rc = process(&r->pub, r->state, &item->pub);
+			if (__builtin_expect(rc != PC_OK, 0))
+				break;
+			mark_touched(r);
+			in->undone++;
+		}
+		give_back_kept(r, guard);
+		if (rc != PC_OK)
+			more = answered(r, guard, next[-1], rc);
+	}
+	return next;
 }
 
 __attribute__((noinline)) static struct item **
@@ -262,16 +311,16 @@ static bool batch_returned(struct replica *r, struct guard *guard, struct item *
 	if (rc == PC_END || (rc >= 0 && i == n))
 		return false;
 	if (rc < 0 && i < n) {
-		r->current = items[i];
+		r->pub.current = &items[i]->pub;
 		item_failed(r, guard, items[i], rc);
 	} else if (rc < 0) {
 		engine_fail_replica(r, "a batch", NULL, 0);
 		r->phase = PHASE_LAST;
 	} else {
 		for (; i < n; i++) {
-			r->current = items[i];
+			r->pub.current = &items[i]->pub;
 			item_finished(r, guard->input, items[i]);
-			r->passed = false;
+			r->pub.passed = false;
 		}
 	}
 	return true;
@@ -289,8 +338,8 @@ static void whole(struct replica *r, struct guard *guard, struct item **items, s
 		r->batch = items + i;
 		r->batch_n = (uint32_t)(n - i);
 		r->batch_done = 0;
-		r->current = items[i];
-		r->passed = false;
+		r->pub.current = &items[i]->pub;
+		r->pub.passed = false;
 		guard->open = true;
 		rc = desc->process_batch(&r->pub, r->state, (struct pc_item *const *)r->batch,
 		                         r->batch_n);
@@ -306,8 +355,8 @@ static int call(struct replica *r, struct guard *guard, struct item *item)
 	struct pc_item *pub = &item->pub;
 	int rc;
 
-	r->current = item;
-	r->passed = false;
+	r->pub.current = &item->pub;
+	r->pub.passed = false;
 	guard->build = r->build; /* a failed item changes it */
 	guard->open = true;
 	/* pc_done() means nothing for a batch of one: batch_n is 0 */
@@ -361,6 +410,7 @@ static void process_left(struct replica *r, struct guard *guard, struct item **i
 {
 	int rc = guard_failed(guard);
 
+	give_back_kept(r, guard);
 	if (r->batch_n == 0 && r->swap.record)
 		swap_record_result(r, rc);
 	if (r->batch_n > 0)
@@ -384,8 +434,8 @@ void process_items(struct replica *r, struct input *in, struct item **items, siz
 		process_left(r, &guard, items, n);
 	process_rest(r, &guard, items, n);
 	guard_end(&guard);
-	r->current = NULL;
-	r->passed = false;
+	r->pub.current = NULL;
+	r->pub.passed = false;
 }
 
 static size_t emitted(const struct replica *r)

@@ -280,7 +280,7 @@ static int join_build(struct replica *r)
 	free(r->state);
 	r->state = state;
 	r->build = sw->current;
-	r->n_ports = r->build->out_ports ? 0 : r->stage->desc->n_outputs;
+	replica_set_ports(r, r->build->out_ports ? 0 : r->stage->desc->n_outputs);
 	r->swap.first = (struct instance){r->build, state};
 	/* relaxed, both: this thread alone knows of it, and set the target */
 	atomic_store_explicit(&r->swap.instance, &r->swap.first, memory_order_relaxed);

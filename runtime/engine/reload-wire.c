@@ -32,7 +32,7 @@ static bool send_rest(struct rewire *w)
 	/* It is new; or nothing is left to be sent, and another thread closes it. */
 	if (w->outputs || r->reported)
 		return true;
-	r->cache = &r->engine->control_cache;
+	replica_set_cache(r, &r->engine->control_cache);
 	for (uint32_t i = 0; i < o->n_lanes; i++)
 		if (!has_lane_to(w, o->lanes[i].place) && !output_send_rest(r, o, &o->lanes[i]))
 			return false;

@@ -15,7 +15,7 @@ int open_replica(struct replica *r, struct pc_error **err)
 	const struct plan_stage *plan = r->stage->plan;
 	int rc;
 
-	r->cache = &r->engine->control_cache;
+	replica_set_cache(r, &r->engine->control_cache);
 	r->opened = true; /* close() follows even when open() fails */
 	if (!r->build->desc->open)
 		return PC_OK;

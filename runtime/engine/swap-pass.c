@@ -272,7 +272,7 @@ static void become(struct replica *r, struct build *b, struct passage *p)
 	atomic_fetch_add_explicit(&r->build->items, now - r->swap.since, memory_order_relaxed);
 	r->swap.since = now;
 	r->build = b;
-	r->n_ports = b->out_ports ? 0 : r->stage->desc->n_outputs;
+	replica_set_ports(r, b->out_ports ? 0 : r->stage->desc->n_outputs);
 	p->now = (struct instance){b, r->state};
 }
 

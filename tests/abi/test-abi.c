@@ -167,6 +167,19 @@ AT(pc_stage, in_port, 24);
 AT(pc_stage, batch_hint, 28);
 AT(pc_stage, stopping, 32);
 AT_LEAST(pc_stage, 40);
+/* 1.1 */
+AT(pc_stage, passed, 36);
+AT(pc_stage, current, 40);
+AT(pc_stage, stock, 48);
+AT(pc_stage, outbox, 56);
+AT_LEAST(pc_stage, 64);
+AT(pc_stock, first, 0);
+AT(pc_stock, top, 8);
+IS(PC_STOCK_HEAD, 32);
+IS(PC_STOCK_ROOM, 32);
+AT(pc_outbox, items, 0);
+AT(pc_outbox, n, 8);
+AT(pc_outbox, room, 16);
 
 AT(pc_load_options, size, 0);
 AT(pc_load_options, defines, 8);

@@ -207,7 +207,7 @@ END
 cat >expected <<'END'
 shout: say it again
   file       ./shout.c
-  ABI        1.0
+  ABI        1.1
   version    2.1
   flags      single: has no meaning with more than one replica
              pure: output depends on item and state only
@@ -241,7 +241,7 @@ if command -v python3 >/dev/null; then
 import json, sys
 d = json.load(open("out"))
 assert d["name"] == "shout" and d["doc"] == "say it again" and d["version"] == "2.1", d
-assert d["abi"] == "1.0" and d["file"] == "./shout.c" and d["flags"] == ["single", "pure"], d
+assert d["abi"] == "1.1" and d["file"] == "./shout.c" and d["flags"] == ["single", "pure"], d
 assert d["state_size"] == 48 and d["state_version"] == 3 and d["callbacks"] == ["process"], d
 assert d["inputs"] == [{"name": "in", "type": "text/line", "required": False, "doc": "lines"}], d
 assert [p["name"] for p in d["outputs"]] == ["out", "rest"] and d["outputs"][0]["required"], d
