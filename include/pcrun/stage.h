@@ -536,7 +536,7 @@ static inline int pc_emit_slice(struct pc_stage *st, unsigned port, struct pc_it
 /** Send on the item that was lent to process(), uncopied. [stage] As pc_emit(). */
 static inline int pc_pass(struct pc_stage *st, unsigned port, struct pc_item *item)
 {
-	if (port == 0 && PC_HAS_BOXES(st) && item == st->current && !st->passed &&
+	if (port == 0 && item && PC_HAS_BOXES(st) && item == st->current && !st->passed &&
 	    st->outbox->n < st->outbox->room) {
 		st->passed = true;
 		st->outbox->items[st->outbox->n++] = item;

@@ -94,6 +94,7 @@ void create_more_outputs(struct replica *r, struct output *outputs)
 	free_outputs(r);
 	r->outputs = outputs;
 	r->room_outputs = r->stage->desc->n_outputs + 1;
+	replica_set_ports(r, r->n_ports); /* where the stage puts what it emits has moved */
 }
 
 void create_lanes_free(struct replica *r, struct lane *lanes)

@@ -93,13 +93,20 @@ __attribute__((noinline)) static int pass_otherwise(struct replica *r, unsigned 
                                                     struct item *item)
 {
 	/* Not to a port that is not wired, which would swallow it at once: it may be wanted again. */
-	if (port < r->n_ports && &item->pub == r->pub.current && !r->pub.passed &&
-	    r->outputs[port].n_lanes > 0) {
-		r->pub.passed = true;
-		return output_add(r, port, item);
-	}
+	bool lent = port < r->n_ports && &item->pub == r->pub.current && !r->pub.passed &&
+	            r->outputs[port].n_lanes > 0;
+	int rc;
+
+	/* Without memory the reference that was sent is gone: it must not be ours. */
 	item_ref(item, 1);
-	return port < r->n_ports ? output_add(r, port, item) : swap_emit(r, port, item);
+	if (!lent)
+		return port < r->n_ports ? output_add(r, port, item) : swap_emit(r, port, item);
+	rc = output_add(r, port, item);
+	if (rc == PC_OK) {
+		item_unref(r->cache, item);
+		r->pub.passed = true;
+	}
+	return rc;
 }
 
 /* The first time, the engine's own reference travels: no counting at all. */

@@ -1,7 +1,7 @@
 /* stress/reload/plug.c: the stages of the reload tests; one file, several plugins.
  *
  *   PLUG_SOURCE  numbers its items; ends after `count` of them, or when it is stopped
- *   PLUG_PASS    passes items on; holds back up to `hold` of them until finish()
+ *   PLUG_PASS    passes items on; holds back up to `hold` of them until finish(), or `together` of them
  *   PLUG_PAIR    takes the same item by two ways, in the same order, and passes one on
  *   PLUG_ROUND   sends each item round `times` times, then out
  *   PLUG_SINK    tells the oracle
@@ -81,7 +81,7 @@ PC_STAGE(.name = "source", .doc = "numbers", PC_OUTPUTS(outputs), PC_PARAMS(para
 #endif
 
 struct pass {
-	uint64_t live, hold, fails, gated, lingers;
+	uint64_t live, hold, together, fails, gated, lingers;
 	uint64_t n, count;
 	struct pc_item *held[64];
 };
@@ -91,6 +91,16 @@ static int open_pass(struct pc_stage *st, void *state)
 	const struct pass *s = state;
 
 	return s->fails ? pc_fail(st, "told to fail") : PC_OK;
+}
+
+static int emit_held(struct pc_stage *st, struct pass *s)
+{
+	int rc = PC_OK;
+
+	for (uint64_t i = 0; i < s->n && rc == PC_OK; i++)
+		rc = pc_emit(st, 0, s->held[i]);
+	s->n = 0;
+	return rc;
 }
 
 static int process(struct pc_stage *st, void *state, struct pc_item *item)
@@ -107,6 +117,10 @@ static int process(struct pc_stage *st, void *state, struct pc_item *item)
 	memcpy(&n, item->data, sizeof(n));
 	n.live = s->live + LATER;
 	s->count++;
+	if (s->together) {
+		s->held[s->n++] = pc_item_ref(st, item);
+		return s->n < s->together ? PC_OK : emit_held(st, s);
+	}
 	if (s->hold == 0)
 		return pc_emit_copy(st, 0, &n, sizeof(n));
 	/* the oldest leaves when one comes that finds no place */
@@ -124,13 +138,7 @@ static int process(struct pc_stage *st, void *state, struct pc_item *item)
 
 static int finish(struct pc_stage *st, void *state)
 {
-	struct pass *s = state;
-	int rc = PC_OK;
-
-	for (uint64_t i = 0; i < s->n && rc == PC_OK; i++)
-		rc = pc_emit(st, 0, s->held[i]);
-	s->n = 0;
-	return rc;
+	return emit_held(st, state);
 }
 
 static int close_pass(struct pc_stage *st, void *state)
@@ -151,6 +159,8 @@ static const struct pc_param params[] = {
 	{"live", PC_T_U64, PC_LIVE, PC_FIELD(struct pass, live, uint64_t), "0", NULL, NULL,
          NULL, "is written into the items"},
 	PC_PARAM_U64(struct pass, hold, "0", "0..64", NULL, "items to hold back"),
+	PC_PARAM_U64(struct pass, together, "0", "0..64", NULL,
+                     "so many are sent on at a time"),
 	PC_PARAM_U64(struct pass, fails, "0", NULL, NULL, "open() fails"),
 	PC_PARAM_U64(struct pass, gated, "0", NULL, NULL, "each item waits at the gate"),
 	PC_PARAM_U64(struct pass, lingers, "0", NULL, NULL, "close() waits at the gate"),

@@ -64,7 +64,8 @@ static void replicas(void)
 		"a -> b -> c\n",
 		"stage a = source()\nstage b = pass() replicas=1\nstage c = sink() replicas=4\n"
 		"a -> b -> c\n",
-		"stage a = source()\nstage b = pass() replicas=4\nstage c = sink()\na -> b -> "
+		"stage a = source()\nstage b = pass(together=64) replicas=4\nstage c = "
+		"sink()\na -> b -> "
 		"c\n"};
 
 	start(LINE "a -> b -> c\n");
@@ -315,9 +316,29 @@ static void joined(void)
 	report(all, "a join that comes passes when its queue is drained");
 }
 
+/* A stage gets one output more while what it has emitted has not left: there is no room behind. */
+static void dead_letters(void)
+{
+#define CROWD                                                                                  \
+	"stage a = source(burst=256)\nstage g = pass(gated=1) thread=own\nstage c = sink()\n"  \
+	"a -> b -> g -> c [capacity=4]\n"
+	start(CROWD "stage b = pass(together=64) replicas=4\n");
+	wait_seen(50);
+	gate_shut(1);
+	usleep(20000);
+	report(reload(CROWD
+	              "stage b = pass(together=64) replicas=4 on_error=dead=bad\nqueue bad\n"
+	              "stage d = sink()\nbad -> d\n") == PC_OK,
+	       "a queue for what fails, while items wait to leave");
+	gate_open();
+	wait_seen(20000);
+	stop_and_check("dead letters: all items", PC_STOP_DRAIN, false);
+}
+
 int main(int argc, char **argv)
 {
 	begin(argc, argv);
+	dead_letters();
 	unchanged();
 	live();
 	capacity();
