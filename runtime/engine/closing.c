@@ -90,11 +90,33 @@ static void hand_over(struct closing *c)
 	else
 		s->closing->first = c;
 	s->closing->last = c;
-	if (!s->closing->in_line && !s->closing->now)
+	if (!s->closing->in_line && !s->closing->now && !s->closing->held)
 		closing_stand_in_line(s);
 	pthread_mutex_unlock(&e->closing.lock);
 	closing_watch_line(e);
 	control_grace(e);
+}
+
+bool closing_hold(struct stage *s)
+{
+	if (!make_room(s))
+		return false;
+	s->closing->held = true;
+	return true;
+}
+
+void closing_let_go(struct stage *s)
+{
+	struct engine *e = s->engine;
+
+	if (!s->closing || !s->closing->held)
+		return;
+	s->closing->held = false;
+	pthread_mutex_lock(&e->closing.lock);
+	if (s->closing->first && !s->closing->in_line && !s->closing->now)
+		closing_stand_in_line(s);
+	pthread_mutex_unlock(&e->closing.lock);
+	closing_watch_line(e);
 }
 
 struct closing *closing_create(struct replica *r)

@@ -64,6 +64,9 @@ void closing_fini(struct engine *e);
 /* [control] */
 /* For a state that the replica will leave, with what stands in for it; NULL: no memory. */
 struct closing *closing_create(struct replica *r);
+/* Nothing of the stage is called before it is let go; nothing is being called now. False: no memory. */
+bool closing_hold(struct stage *s);
+void closing_let_go(struct stage *s);
 /* It has ended. Where there is no thread to be had, the call is over when this returns. */
 void closing_replica(struct replica *r);
 /* No replica uses the state any more. Takes both over. */

@@ -333,6 +333,7 @@ struct stage_closing {
 	struct closing *done;         /* the newest first; for the control thread */
 	int64_t since_ns;             /* it is in line, or `now` is being called */
 	struct stage *behind;         /* the next in line */
+	bool held;                    /* [control] nothing is to be called yet: reload-open.c */
 	struct message closed;
 };
 
@@ -527,7 +528,7 @@ void create_points(struct replica *r); /* at the queues, when they are there */
 void create_undo(struct stage *s);     /* all that is malloc'd */
 void create_undo_replica(struct replica *r);
 /* start.c, [control]: PC_OK or PC_ERROR */
-int open_replica(struct replica *r, struct pc_error **err);
+int open_replica(struct replica *r, struct item_cache *cache, struct pc_error **err);
 void engine_destroy(struct engine *e); /* after the end */
 
 /* fail.c */

@@ -459,36 +459,6 @@ static int make_joins(struct reload *now)
 	return create_join_lists(plan, a, now->stage_joins, now->place_joins, now->join_joins);
 }
 
-/* ---------------------------------------------------------------------------------- opening --- */
-
-static int begin_replica(struct replica *r, struct pc_error **err)
-{
-	int rc = open_replica(r, err);
-
-	if (rc)
-		return rc;
-	if (!r->stage->plan->own_thread)
-		return PC_OK;
-	rc = own_start(r);
-	if (rc)
-		return error_set(err, PC_ERROR, "can not start a thread for stage '%s': %s",
-		                 r->pub.name, strerror(rc));
-	return PC_OK;
-}
-
-static int begin_all(struct reload *now, struct pc_error **err)
-{
-	int rc = PC_OK;
-
-	for (uint32_t i = 0; i < now->plan->n_stages; i++)
-		for (uint32_t k = 0;
-		     reload_adds_stage(now, i) && k < now->stages[i]->n_replicas && !rc; k++)
-			rc = begin_replica(now->stages[i]->replicas[k], err);
-	for (struct recruit *r = now->recruits; r && !rc; r = r->next)
-		rc = begin_replica(r->replica, err);
-	return rc;
-}
-
 int reload_make(struct engine *e, struct reload *now, struct pc_error **err)
 {
 	int rc;
@@ -510,6 +480,5 @@ int reload_make(struct engine *e, struct reload *now, struct pc_error **err)
 	e->making = NULL;
 	if (rc)
 		return nomem(err);
-	rc = make_values(e, now, err);
-	return rc ? rc : begin_all(now, err);
+	return make_values(e, now, err);
 }

@@ -41,6 +41,7 @@ static void give_up(struct engine *e, int result, struct pc_error *error)
 	if (now->parking)
 		for_touched(e, now, reload_unpark);
 	reload_undo(e, now);
+	reload_open_let_go(e);
 	answer(e, now->request, result, error);
 	free(now);
 }
@@ -127,6 +128,20 @@ static void make(struct engine *e)
 		give_up(e, rc == PC_NOMEM ? PC_NOMEM : PC_WRONG, error);
 		return;
 	}
+	now->made = true;
+	reload_open(e, now);
+}
+
+static void park(struct engine *e)
+{
+	struct reload *now = e->reload.now;
+	struct pc_error *error = NULL;
+	int rc = reload_open_result(e, now, &error);
+
+	if (rc) {
+		give_up(e, rc, error);
+		return;
+	}
 	now->parking = true;
 	now->generations = e->swap.generations;
 	for_touched(e, now, reload_park);
@@ -202,7 +217,16 @@ bool reload_turn(struct engine *e)
 			apply(e);
 		return true;
 	}
-	if (!now->parking && !swap_in_flight(e) && !swap_set_is_under_way(e) &&
+	if (now->made && !now->parking) {
+		if (reload_open_over(now)) {
+			park(e);
+			return true;
+		}
+		if (clock_now_ns() >= now->request->until_ns)
+			reload_open_late(now);
+		return news;
+	}
+	if (!now->made && !swap_in_flight(e) && !swap_set_is_under_way(e) &&
 	    !comes_apart(e, now->request->difference) &&
 	    slots_are_free(e, now->request->difference)) {
 		make(e);
@@ -244,6 +268,8 @@ static void close_door(struct engine *e)
 		collect(e);
 	if (!e->reload.now)
 		return;
+	reload_open_wait(e->reload.now);
+	pc_error_free(e->reload.now->opening.error);
 	error_set(&error, PC_STOPPED, "the graph is ending; nothing was changed");
 	give_up(e, PC_STOPPED, error);
 }

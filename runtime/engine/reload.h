@@ -7,7 +7,8 @@
  * The way of a reload
  *   reload-ask.c     any thread: reads the text, makes the difference, asks, waits for the answer
  *   reload-turn.c    control thread: one request at a time; when it is time to go on
- *   reload-make.c    control thread: what is new is made and opened, beside what runs
+ *   reload-make.c    control thread: what is new is made, beside what runs
+ *   reload-open.c    its own thread: what is new is opened
  *   reload-park.c    replicas stop between two activations, each at its own item boundary
  *   reload-apply.c   control thread: while they stand, the change; it can not fail any more
  *   reload-wire.c    control thread: lanes, inputs, and who keeps a queue open
@@ -135,12 +136,27 @@ struct reload_past {
 	struct arena arena;
 };
 
+/* See reload-open.c. [control], while it does not run. */
+struct reload_opening {
+	struct engine *engine;
+	pthread_t thread;
+	int64_t begun_ns;
+	bool runs;
+	bool late_said;
+	_Atomic bool over;            /* [opener] */
+	_Atomic(struct replica *) at; /* [opener] */
+	int result;                   /* [opener] */
+	struct pc_error *error;       /* [opener] */
+};
+
 /* The one that is under way. [control] */
 struct reload {
 	struct reload_request *request;
 	struct plan *plan; /* the merged one */
 	struct arena arena;
-	bool parking;                /* made; waiting for those who shall stand still */
+	struct reload_opening opening;
+	bool made;
+	bool parking;                /* opened; waiting for those who shall stand still */
 	uint64_t generations;        /* of cuts, when it was made */
 	bool *touched;               /* per stage of the old plan */
 	uint32_t n_stages, n_queues; /* of the old plan */
@@ -212,6 +228,14 @@ void reload_unpark(struct replica *r);
 
 /* reload-make.c, [control]. PC_OK, or the reason in err; then reload_undo(). */
 int reload_make(struct engine *e, struct reload *now, struct pc_error **err);
+/* reload-open.c, [control], after that. */
+void reload_open(struct engine *e, struct reload *now);
+bool reload_open_over(struct reload *now);
+/* When it is over. PC_OK, or the reason in err; then reload_undo() and reload_open_let_go(). */
+int reload_open_result(struct engine *e, struct reload *now, struct pc_error **err);
+void reload_open_let_go(struct engine *e);
+void reload_open_wait(struct reload *now); /* it is told to hurry */
+void reload_open_late(struct reload *now); /* says whom the reload waits for, once */
 /* reload-undo.c, [control] */
 void reload_undo(struct engine *e, struct reload *now);
 void reload_spares_free(struct reload *now); /* what was made and not needed */

@@ -1,6 +1,6 @@
 /* engine/start.c: stages are opened, threads are started; or everything is undone.
  *
- * Called once, by the thread that starts the graph; open_replica() by the control thread, too.
+ * Called once, by the thread that starts the graph; open_replica() by a reload's opener, too.
  */
 #include "engine/engine.h"
 
@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-int open_replica(struct replica *r, struct pc_error **err)
+int open_replica(struct replica *r, struct item_cache *cache, struct pc_error **err)
 {
 	const struct plan_stage *plan = r->stage->plan;
 	int rc;
 
-	replica_set_cache(r, &r->engine->control_cache);
+	replica_set_cache(r, cache);
 	r->opened = true; /* close() follows even when open() fails */
 	if (!r->build->desc->open)
 		return PC_OK;
@@ -38,7 +38,7 @@ static int open_all(struct engine *e, struct pc_error **err)
 {
 	for (uint32_t i = 0; i < e->plan->n_stages; i++)
 		for (uint32_t k = 0; k < e->stages[i]->n_replicas; k++)
-			if (open_replica(e->stages[i]->replicas[k], err))
+			if (open_replica(e->stages[i]->replicas[k], &e->control_cache, err))
 				return PC_ERROR;
 	return PC_OK;
 }

@@ -81,15 +81,34 @@ PC_STAGE(.name = "source", .doc = "numbers", PC_OUTPUTS(outputs), PC_PARAMS(para
 #endif
 
 struct pass {
-	uint64_t live, hold, together, fails, gated, lingers;
+	uint64_t live, hold, together, fails, gated, lingers, waits;
 	uint64_t n, count;
 	struct pc_item *held[64];
 };
+
+/* open() and close() of a stage are called one at a time. */
+static unsigned inside;
+
+static void enter(void)
+{
+	if (__atomic_fetch_add(&inside, 1, __ATOMIC_SEQ_CST) != 0)
+		abort();
+}
+
+static void leave(void)
+{
+	__atomic_fetch_sub(&inside, 1, __ATOMIC_SEQ_CST);
+}
 
 static int open_pass(struct pc_stage *st, void *state)
 {
 	const struct pass *s = state;
 
+	if (s->waits) {
+		enter();
+		oracle()->gate();
+		leave();
+	}
 	return s->fails ? pc_fail(st, "told to fail") : PC_OK;
 }
 
@@ -145,11 +164,15 @@ static int close_pass(struct pc_stage *st, void *state)
 {
 	struct pass *s = state;
 
+	if (s->waits)
+		enter();
 	if (s->lingers)
 		oracle()->gate();
 	for (uint64_t i = 0; i < s->n; i++)
 		pc_item_unref(st, s->held[i]);
 	s->n = 0;
+	if (s->waits)
+		leave();
 	return PC_OK;
 }
 
@@ -162,6 +185,7 @@ static const struct pc_param params[] = {
 	PC_PARAM_U64(struct pass, together, "0", "0..64", NULL,
                      "so many are sent on at a time"),
 	PC_PARAM_U64(struct pass, fails, "0", NULL, NULL, "open() fails"),
+	PC_PARAM_U64(struct pass, waits, "0", NULL, NULL, "open() waits at the gate"),
 	PC_PARAM_U64(struct pass, gated, "0", NULL, NULL, "each item waits at the gate"),
 	PC_PARAM_U64(struct pass, lingers, "0", NULL, NULL, "close() waits at the gate"),
 };

@@ -64,8 +64,7 @@ static void replicas(void)
 		"a -> b -> c\n",
 		"stage a = source()\nstage b = pass() replicas=1\nstage c = sink() replicas=4\n"
 		"a -> b -> c\n",
-		"stage a = source()\nstage b = pass(together=64) replicas=4\nstage c = "
-		"sink()\na -> b -> "
+		"stage a = source()\nstage b = pass() replicas=4\nstage c = sink()\na -> b -> "
 		"c\n"};
 
 	start(LINE "a -> b -> c\n");
