@@ -21,8 +21,9 @@
  *
  * A stage that takes any type is not refused for it; but if it is pure, its probe gives the new
  * code items of the old kind, which it may not be able to do; or it has gone live and failed with the
- * first of them. So a build that was refused, or undone, for what it did with an item belongs to the set, too, if one of those whose types have changed feeds it:
- * as a member of the set it is not given such items. */
+ * first of them. So a build that was refused, or undone, for what it did with an item belongs to the
+ * set, too, if one of those whose types have changed feeds it: as a member of the set it is not given
+ * such items. */
 #include "cli/watch.h"
 
 #include "cli/say.h"

@@ -154,6 +154,22 @@ static int fourth_migrate(struct pc_stage *st, uint32_t old_version, const void 
 	return PC_OK;
 }
 
+/* And back. */
+static int first_migrate(struct pc_stage *st, uint32_t old_version, const void *old_state,
+                         size_t old_size, void *new_state)
+{
+	const struct fourth *old = old_state;
+	struct first *new = new_state;
+
+	wrong(old_version != 0 || old_size != sizeof(*old));
+	new->count = (uint64_t)old->count;
+	first_open(st, new);
+	/* relaxed: set before the swap */
+	if (atomic_load_explicit(&fail_migrate, memory_order_relaxed) == st->replica)
+		return pc_fail(st, "not back");
+	return PC_OK;
+}
+
 #define TUNE(S)                                                                                \
 	static void S(struct code *c)                                                          \
 	{                                                                                      \
@@ -286,6 +302,33 @@ static void losing(void)
 	     strstr(said, "back on v1");
 	ok = swap(new_code(second), 0) == PC_OK && ok;
 	end(ok, "an array would lose elements that are in use: back, with nothing lost");
+}
+
+static void first_to_come_back_to(struct code *c)
+{
+	first_opened(c);
+	c->desc.migrate = first_migrate;
+}
+
+/* That migrate() fails says nothing against a build that has been in force before. */
+static void back_by_migrate(void)
+{
+	struct code *c;
+	bool ok;
+
+	/* relaxed, all three: before the swap */
+	atomic_store_explicit(&fail_migrate, UINT32_MAX, memory_order_relaxed);
+	begin(first_to_come_back_to);
+	went_back = true;
+	c = new_code(fourth);
+	c->desc.migrate = fourth_migrate;
+	ok = swap(c, 0) == PC_OK;
+	atomic_store_explicit(&fail_migrate, 1, memory_order_relaxed);
+	ok = swap(NULL, SWAP_BACK) == PC_WRONG && strstr(said, "not back") &&
+	     strstr(said, "v2 keeps running") && ok;
+	atomic_store_explicit(&fail_migrate, UINT32_MAX, memory_order_relaxed);
+	ok = swap(NULL, SWAP_BACK) == PC_OK && strstr(line_log(), "v1") && ok;
+	end(ok, "migrate() on the way back fails once: the build is not bad");
 }
 
 static void refusals(void)
@@ -479,6 +522,7 @@ int main(int argc, char **argv)
 	}
 	mapping();
 	losing();
+	back_by_migrate();
 	refusals();
 	migrations();
 	fresh();
