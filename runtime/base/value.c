@@ -62,7 +62,8 @@ static int digit_value(char c, unsigned base)
 	return -1;
 }
 
-/* Reads digits, with a "_" between two of them where it helps. Returns how many bytes, 0: no digits here. */
+/* Reads digits, with a "_" between two of them where it helps. Returns how many bytes, 0: no
+ * digits here. */
 static size_t digits(const char *text, size_t size, unsigned base, uint64_t *ret, bool *ret_big)
 {
 	uint64_t v = 0;

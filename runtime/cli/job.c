@@ -1,9 +1,10 @@
 /* cli/job.c: the jobs of job.h.
  *
- * A job waits while an earlier one is about one of its stages or files, or either is a reload: so the newest request has the last word, a file is compiled once for all its stages, and
- * two jobs never undo each other's work. The thread only calls the library and posts a notice; so
- * does the runtime's control thread when a swap goes live or is undone. One list for both keeps
- * the order in which things happened. */
+ * A job waits while an earlier one is about one of its stages or files, or either is a reload: so
+ * the newest request has the last word, a file is compiled once for all its stages, and two jobs
+ * never undo each other's work. The thread only calls the library and posts a notice; so does the
+ * runtime's control thread when a swap goes live or is undone. One list for both keeps the order
+ * in which things happened. */
 #include "cli/job.h"
 
 #include "cli/crash-item.h"

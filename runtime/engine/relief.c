@@ -1,12 +1,13 @@
 /* engine/relief.c: one more worker when none comes back from its stage.
  *
- * A stage of the pool should not block, but a mistake in one, or a library that it calls, must not stop the
- * rest of the graph: with as many such replicas as workers nobody would be left, and the graph could
- * not even end. While some worker is parked it looks after the others (worker.c). When work waits and
- * none is, whoever sees that raises `unwatched`, and the control thread looks at the workers every
- * TICK_MS until one is parked. When all have been in the same activation for STUCK_TICKS looks it
- * starts another one, up to POOL_RELIEF in all, and says whose stages they are in. It stays: when the others come back
- * there are more workers than cores for a while, of whom those that find nothing to do are parked.
+ * A stage of the pool should not block, but a mistake in one, or a library that it calls, must
+ * not stop the rest of the graph: with as many such replicas as workers nobody would be left, and
+ * the graph could not even end. While some worker is parked it looks after the others (worker.c).
+ * When work waits and none is, whoever sees that raises `unwatched`, and the control thread looks
+ * at the workers every TICK_MS until one is parked. When all have been in the same activation for
+ * STUCK_TICKS looks it starts another one, up to POOL_RELIEF in all, and says whose stages they
+ * are in. It stays: when the others come back there are more workers than cores for a while, of
+ * whom those that find nothing to do are parked.
  *
  * Pairs
  *   RL1 relief_turn's worker: release n_workers -> RL2 pool_size: acquire n_workers    the new worker

@@ -1,7 +1,8 @@
 /* engine/reload-make.c: what a reload needs is made beside what runs; or all of it is undone.
  *
- * Control thread. Nothing that runs can see what is made here. Whatever fails, memory or an open(), reload_undo() takes
- * all of it back. New queues have one writer and one reader of ours until the rest is counted in.
+ * Control thread. Nothing that runs can see what is made here. Whatever fails, memory or an
+ * open(), reload_undo() takes all of it back. New queues have one writer and one reader of ours
+ * until the rest is counted in.
  */
 #include "engine/engine.h"
 

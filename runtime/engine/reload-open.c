@@ -1,11 +1,12 @@
 /* engine/reload-open.c: open() of what a reload adds, on a thread of its own.
  *
  * An open() may take long (a connection, a large file), and the control thread drives timers,
- * descriptors and stops of the whole graph, which shall not notice a reload. So an *opener* calls all of
- * them, one after the other, and the control thread hears when it is through. What it opens nobody else
- * knows of yet, but for one thing: a stage that gets more replicas may have others that end meanwhile.
- * Their close() waits (closing_hold()) until that is through, or what was opened is closed again: all that
- * its author knows as [control] stays one call at a time. Where no thread is to be had the control thread calls.
+ * descriptors and stops of the whole graph, which shall not notice a reload. So an *opener* calls
+ * all of them, one after the other, and the control thread hears when it is through. What it
+ * opens nobody else knows of yet, but for one thing: a stage that gets more replicas may have
+ * others that end meanwhile. Their close() waits (closing_hold()) until that is through, or what
+ * was opened is closed again: all that its author knows as [control] stays one call at a time.
+ * Where no thread is to be had the control thread calls.
  *
  * It is waited for, however long: nobody can take back what is being opened. The time-out of the request
  * is for the replicas that shall stand still, and begins when all is open.

@@ -1,5 +1,5 @@
-/* engine/swap-tomb.c: where the image of a build was lies a mapping without rights, with its name and its
- * symbols.
+/* engine/swap-tomb.c: where the image of a build was lies a mapping without rights, with its name
+ * and its symbols.
  *
  * Control thread, but for swap_tomb_at() and swap_tomb_symbol(), which the report of a crash calls on
  * any thread: what is kept here for it is there before the tomb has a size, and its memory stays

@@ -2,10 +2,11 @@
  *
  * Right because nothing is mapped before elf_check() has seen the whole file, and because one
  * file is loaded once: dlopen() of a path that is loaded answers with what is there, though the
- * file behind it be new. A private copy has a name of its own, and is never shared. The list and the counts stand under one lock, since two graphs may be
- * loaded by two threads. A build that is dropped by the last graph is unloaded, except in
- * sanitizer builds, whose reports would lose their names (there, a file that is built anew under
- * an old name and loaded again is the old code: dlopen() knows the name). */
+ * file behind it be new. A private copy has a name of its own, and is never shared. The list and
+ * the counts stand under one lock, since two graphs may be loaded by two threads. A build that is
+ * dropped by the last graph is unloaded, except in sanitizer builds, whose reports would lose
+ * their names (there, a file that is built anew under an old name and loaded again is the old
+ * code: dlopen() knows the name). */
 #include "loader/held.h"
 
 #include "base/arena.h"

@@ -1,9 +1,9 @@
 /* loader/loader.h: finds plugin files, refuses the broken ones with their true cause, loads the rest.
  *
- * Control thread only, where it does not say otherwise. Files are looked at as bytes first (ELF header, segments and sections
- * inside the file, machine, type, the symbol pc_stage_v1, undefined symbols nobody has), so that
- * a truncated or foreign file is a message and not a signal; dlopen comes last, always
- * RTLD_NOW|RTLD_LOCAL, mxcsr saved. Knows nothing of graphs and threads.
+ * Control thread only, where it does not say otherwise. Files are looked at as bytes first (ELF
+ * header, segments and sections inside the file, machine, type, the symbol pc_stage_v1, undefined
+ * symbols nobody has), so that a truncated or foreign file is a message and not a signal; dlopen
+ * comes last, always RTLD_NOW|RTLD_LOCAL, mxcsr saved. Knows nothing of graphs and threads.
  */
 #ifndef LOADER_LOADER_H
 #define LOADER_LOADER_H

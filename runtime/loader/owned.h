@@ -1,8 +1,8 @@
 /* loader/owned.h: a directory that belongs to this process as long as it lives.
  *
- * BASE/pcrun-copies-PID, mode 0700, for private copies and for what a compiler writes. A lock on it, which
- * the kernel drops however the process ends, tells a living owner from a dead one: the number in
- * the name may long be another process's, or one of another container. Any thread. */
+ * BASE/pcrun-copies-PID, mode 0700, for private copies and for what a compiler writes. A lock on
+ * it, which the kernel drops however the process ends, tells a living owner from a dead one: the
+ * number in the name may long be another process's, or one of another container. Any thread. */
 #ifndef LOADER_OWNED_H
 #define LOADER_OWNED_H
 

@@ -1,18 +1,19 @@
 /* loader/thread-start.c: the looking of thread-start.h.
  *
- * The C library keeps a record of each thread, with the thread's number and the function that it was
- * started with. Where in the record these two stand no header tells. So a thread is started once that knows
- * both, and looks for them in its own record; others have them in the same places. To look for them
- * anywhere in the record and a little below would take what an older thread has left on the same stack,
- * which the library uses again, for what the present one was started with: then a build whose thread is
- * long gone would stay for ever.
+ * The C library keeps a record of each thread, with the thread's number and the function that it
+ * was started with. Where in the record these two stand no header tells. So a thread is started
+ * once that knows both, and looks for them in its own record; others have them in the same
+ * places. To look for them anywhere in the record and a little below would take what an older
+ * thread has left on the same stack, which the library uses again, for what the present one was
+ * started with: then a build whose thread is long gone would stay for ever.
  *
  * The record itself is found by what the kernel knows of each thread: the head of its list of robust
  * futexes (get_robust_list(2)), which is a member of the record. The upper end of the mapping that holds
  * the stack does not tell: the kernel unites it with whatever lies above.
  *
- * Where the places can't be found (a sanitizer starts threads by a function of its own) any will do: at worst
- * a build stays. All memory is read through peek_strict(): a stack may go while it is looked at. */
+ * Where the places can't be found (a sanitizer starts threads by a function of its own) any will
+ * do: at worst a build stays. All memory is read through peek_strict(): a stack may go while it
+ * is looked at. */
 #include "loader/thread-start.h"
 
 #include "loader/peek.h"

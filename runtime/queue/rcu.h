@@ -11,7 +11,8 @@
  *
  * ThreadSanitizer can not see grace periods: liburcu 0.13 orders them by volatile accesses and
  * membarrier. In that build the sections are calls, and the annotations below draw the one edge
- * that RCU promises: everything in a section comes before the end of a grace period that began in or after it.
+ * that RCU promises: everything in a section comes before the end of a grace period that began in
+ * or after it.
  */
 #ifndef QUEUE_RCU_H
 #define QUEUE_RCU_H

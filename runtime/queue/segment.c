@@ -1,10 +1,11 @@
 /* queue/segment.c: segments are made, pooled, retired and, after a grace period, used again.
  *
  * Putters make (when the last segment is full), takers retire (when the first is used up), and
- * the reclaimer's thread brings retired ones back to the pool (reclaim.c). The pools are process-wide, one
- * stack per size, so that a queue that was busy once holds no memory for ever, and a busy process
- * allocates nothing. A pop happens inside a read section and a push only after a grace period of
- * the segment's last use; so a popper's `top` can not come back under it: no ABA, no tags.
+ * the reclaimer's thread brings retired ones back to the pool (reclaim.c). The pools are
+ * process-wide, one stack per size, so that a queue that was busy once holds no memory for ever,
+ * and a busy process allocates nothing. A pop happens inside a read section and a push only after
+ * a grace period of the segment's last use; so a popper's `top` can not come back under it: no
+ * ABA, no tags.
  *
  * Size. Small segments cost throughput (64 slots: -25 % singly, -60 % in batches), big ones cost
  * memory that lies idle. So each segment's size follows how long the one before it lasted: less

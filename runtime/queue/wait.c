@@ -8,13 +8,13 @@
  *   waker    after its change: waiting == 0? done.  e = event.  PENDING in e, or waiting == 0? done.
  *            CAS event: e -> e + 2 | PENDING; futex_wake(1)
  *
- * PENDING keeps one wake-up in flight at a time: however many items come while the woken thread is on
- * its way to a core (25 us here), nobody makes another system call. Nobody sleeps on a word that has the
- * bit: who finds it set clears it and looks once more. So after a waker was told by the bit to make no
- * call, somebody clears it and then looks, or takes and looks what is left (wait_pass_on).
- * Who leaves is no waiter any more when he clears it, and the waker looks at `waiting` after the bit: so for
- * one who waits once there is at most one call, whoever loses his core when. tests/model/park.pml proves
- * both and refutes what is less than this.
+ * PENDING keeps one wake-up in flight at a time: however many items come while the woken thread
+ * is on its way to a core (25 us here), nobody makes another system call. Nobody sleeps on a word
+ * that has the bit: who finds it set clears it and looks once more. So after a waker was told by
+ * the bit to make no call, somebody clears it and then looks, or takes and looks what is left
+ * (wait_pass_on). Who leaves is no waiter any more when he clears it, and the waker looks at
+ * `waiting` after the bit: so for one who waits once there is at most one call, whoever loses his
+ * core when. tests/model/park.pml proves both and refutes what is less than this.
  *
  * Spinning. A wake-up costs about 25 us, so it pays to spin as long as that when the wait turns
  * out short. Each side learns. It begins with SPIN_MAX polls, for what sleeps once can be slow for

@@ -7,9 +7,9 @@
  * came after, however many keys it looks at, and however long it takes.
  *
  * Threads. Every call but shared_create() and shared_wait() is made inside a read section of
- * liburcu's memb flavour (the engine has them from queue/rcu.h). Readers: any number, any thread. Updater: one
- * at a time, and the next one sees what the one before did (the hand-over of a critical section
- * does that). Nobody waits for anybody; updates allocate, reads do not.
+ * liburcu's memb flavour (the engine has them from queue/rcu.h). Readers: any number, any thread.
+ * Updater: one at a time, and the next one sees what the one before did (the hand-over of a
+ * critical section does that). Nobody waits for anybody; updates allocate, reads do not.
  */
 #ifndef SHARED_SHARED_H
 #define SHARED_SHARED_H

@@ -1,8 +1,9 @@
 /* test-boxes.c: what the header does itself since ABI 1.1, against a host made here.
  *
- * On a host of ABI 1.0, whose struct pc_stage ends earlier, each call goes to the host: what stands behind
- * the old end is not looked at. On one of 1.1 the usual case does not, and the host is called when the
- * stock is empty, the outbox full, the item large or another one, the port not the first. */
+ * On a host of ABI 1.0, whose struct pc_stage ends earlier, each call goes to the host: what
+ * stands behind the old end is not looked at. On one of 1.1 the usual case does not, and the host
+ * is called when the stock is empty, the outbox full, the item large or another one, the port not
+ * the first. */
 #include <pcrun/stage.h>
 
 #include <stdalign.h>

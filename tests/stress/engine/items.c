@@ -137,7 +137,8 @@ static void round_of_threads(void)
 	pc_queue_destroy(queue);
 }
 
-/* Each round begins with new caches. What it allocates beside items: a queue and its segments, threads. */
+/* Each round begins with new caches. What it allocates beside items: a queue and its segments,
+ * threads. */
 static void pairs(void)
 {
 	uint64_t before, most = 0;

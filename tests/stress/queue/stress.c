@@ -6,7 +6,8 @@
  * and places at which threads linger (step.h), some for longer than a grace period. Each item is
  * a heap object with plain fields, so that ThreadSanitizer sees a missing release or acquire.
  * Checked: every field; that each producer's items come to each consumer in rising order; that
- * all of them came; done and join; closing; the figures, high water within the capacity. A run that makes no progress for 60 s is reported and fails.
+ * all of them came; done and join; closing; the figures, high water within the capacity. A run
+ * that makes no progress for 60 s is reported and fails.
  */
 #include "common.h"
 
