@@ -112,7 +112,7 @@ for round in $(seq 1 "$rounds"); do
 	fi
 
 	scenario chain-1000 200000
-	scenario chain-10000 30000
+	scenario chain-10000 100000
 	scenario memory-10000 0
 	scenario start-10000 0
 	scenario 64-to-1 30000000
