@@ -53,7 +53,7 @@ static int64_t look_at(struct stage *s)
 
 	pthread_mutex_lock(&e->closing.lock);
 	begun = s->closing->now;
-	any = s->closing->now || s->closing->first;
+	any = s->closing->now || (s->closing->first && !s->closing->held);
 	if (any) {
 		left = e->grace_ns - (clock_now_ns() - s->closing->since_ns);
 		if (left <= 0 && !begun && closing_add_closer(e)) {

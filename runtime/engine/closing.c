@@ -76,7 +76,8 @@ static void hand_over(struct closing *c)
 	struct engine *e = s->engine;
 
 	/* Without the first of them nothing is under way: it can not be beside another of the stage. */
-	if (!make_room(s) || (!e->closing.closers && !closing_add_closer(e))) {
+	if (!make_room(s) ||
+	    (!s->closing->held && !e->closing.closers && !closing_add_closer(e))) {
 		call_now(c);
 		return;
 	}
@@ -117,6 +118,7 @@ void closing_let_go(struct stage *s)
 		closing_stand_in_line(s);
 	pthread_mutex_unlock(&e->closing.lock);
 	closing_watch_line(e);
+	control_grace(e);
 }
 
 struct closing *closing_create(struct replica *r)

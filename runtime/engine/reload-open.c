@@ -8,7 +8,8 @@
  * was opened is closed again: all that its author knows as [control] stays one call at a time.
  * Where no thread is to be had the control thread calls.
  *
- * It is waited for, however long: nobody can take back what is being opened. The time-out of the request
+ * When the graph is stopped meanwhile it stops without it, but does not end: open() is told to hurry
+ * (pc_stopping()). It is waited for, however long: nobody can take back what is being opened. The time-out of the request
  * is for the replicas that shall stand still, and begins when all is open.
  *
  * Pairs
@@ -27,6 +28,9 @@ static int begin_replica(struct reload_opening *o, struct replica *r, struct ite
 	struct engine *e = o->engine;
 	int rc;
 
+	/* relaxed: it may be one more */
+	if (__atomic_load_n(&r->pub.stopping, __ATOMIC_RELAXED))
+		return PC_STOPPED;
 	/* relaxed: a name for a message */
 	atomic_store_explicit(&o->at, r, memory_order_relaxed);
 	rc = open_replica(r, cache, &o->error);
@@ -137,7 +141,7 @@ static bool has_ended(const struct stage *s)
 {
 	for (uint32_t i = 0; i < s->n_replicas; i++)
 		if (!s->replicas[i]->reported)
-			return false;
+			return s->stopping;
 	return true;
 }
 
@@ -151,8 +155,8 @@ int reload_open_result(struct engine *e, struct reload *now, struct pc_error **e
 	for (const struct recruit *r = now->recruits; r; r = r->next)
 		if (has_ended(r->replica->stage))
 			return error_set(err, PC_WRONG,
-			                 "stage '%s' has ended while another replica of it was "
-			                 "opened; nothing was changed",
+			                 "stage '%s' has ended, or was stopped, while another "
+			                 "replica of it was opened; nothing was changed",
 			                 r->replica->pub.name);
 	reload_open_let_go(e);
 	return PC_OK;
@@ -164,17 +168,21 @@ void reload_open_let_go(struct engine *e)
 		closing_let_go(e->stages[i]);
 }
 
-void reload_open_wait(struct reload *now)
-{
-	if (!now->opening.runs)
-		return;
-	for_new(now, NULL, hurry);
-	join(now);
-}
-
-void reload_open_late(struct reload *now)
+bool reload_open_hurry(struct reload *now)
 {
 	struct reload_opening *o = &now->opening;
+
+	if (!o->runs)
+		return false;
+	if (!o->ending)
+		o->ending_ns = clock_now_ns();
+	o->ending = true;
+	for_new(now, NULL, hurry);
+	return true;
+}
+
+static void say_late(struct reload_opening *o)
+{
 	/* relaxed: a name for a message; the replica stays until the opener is joined */
 	const struct replica *r = atomic_load_explicit(&o->at, memory_order_relaxed);
 
@@ -182,6 +190,30 @@ void reload_open_late(struct reload *now)
 		return;
 	o->late_said = true;
 	engine_log(o->engine, PC_WARN, r->pub.name,
-	           "open() of replica %u has not come back for %.3g s; a reload waits for it",
-	           r->pub.replica, (double)(clock_now_ns() - o->begun_ns) / 1e9);
+	           "open() of replica %u has not come back for %.3g s; %s waits for it",
+	           r->pub.replica, (double)(clock_now_ns() - o->begun_ns) / 1e9,
+	           o->ending ? "the end of the graph" : "a reload");
+}
+
+void reload_open_look_at_time(struct reload *now)
+{
+	struct reload_opening *o = &now->opening;
+	int64_t now_ns = clock_now_ns();
+
+	if (o->ending ? now_ns - o->ending_ns >= o->engine->grace_ns
+	              : now_ns >= now->request->until_ns)
+		say_late(o);
+}
+
+void reload_open_wait(struct reload *now)
+{
+	struct reload_opening *o = &now->opening;
+	int64_t until_ns = clock_after_ns(o->ending_ns, o->engine->grace_ns);
+	struct timespec until = {until_ns / PC_SEC, until_ns % PC_SEC};
+
+	if (pthread_clockjoin_np(o->thread, NULL, CLOCK_MONOTONIC, &until) != 0) {
+		say_late(o);
+		pthread_join(o->thread, NULL);
+	}
+	o->runs = false;
 }

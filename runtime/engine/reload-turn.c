@@ -42,6 +42,7 @@ static void give_up(struct engine *e, int result, struct pc_error *error)
 		for_touched(e, now, reload_unpark);
 	reload_undo(e, now);
 	reload_open_let_go(e);
+	pc_error_free(now->opening.error);
 	answer(e, now->request, result, error);
 	free(now);
 }
@@ -129,7 +130,16 @@ static void make(struct engine *e)
 		return;
 	}
 	now->made = true;
+	now->generations = e->swap.generations;
 	reload_open(e, now);
+}
+
+static void give_up_for_the_end(struct engine *e)
+{
+	struct pc_error *error = NULL;
+
+	error_set(&error, PC_STOPPED, "the graph is ending; nothing was changed");
+	give_up(e, PC_STOPPED, error);
 }
 
 static void park(struct engine *e)
@@ -143,7 +153,6 @@ static void park(struct engine *e)
 		return;
 	}
 	now->parking = true;
-	now->generations = e->swap.generations;
 	for_touched(e, now, reload_park);
 }
 
@@ -218,13 +227,15 @@ bool reload_turn(struct engine *e)
 		return true;
 	}
 	if (now->made && !now->parking) {
-		if (reload_open_over(now)) {
-			park(e);
-			return true;
+		if (!reload_open_over(now)) {
+			reload_open_look_at_time(now);
+			return news;
 		}
-		if (clock_now_ns() >= now->request->until_ns)
-			reload_open_late(now);
-		return news;
+		if (now->opening.ending)
+			give_up_for_the_end(e);
+		else
+			park(e);
+		return true;
 	}
 	if (!now->made && !swap_in_flight(e) && !swap_set_is_under_way(e) &&
 	    !comes_apart(e, now->request->difference) &&
@@ -259,27 +270,27 @@ void reload_parked(struct replica *r)
 
 static void close_door(struct engine *e)
 {
-	struct pc_error *error = NULL;
-
 	pthread_mutex_lock(&e->lock);
 	e->reload.closed = true;
 	pthread_mutex_unlock(&e->lock);
 	if (!e->reload.now)
 		collect(e);
-	if (!e->reload.now)
-		return;
-	reload_open_wait(e->reload.now);
-	pc_error_free(e->reload.now->opening.error);
-	error_set(&error, PC_STOPPED, "the graph is ending; nothing was changed");
-	give_up(e, PC_STOPPED, error);
 }
 
+/* What is being opened is told to hurry, and the rest of the graph stops meanwhile. */
 void reload_abort(struct engine *e)
 {
 	close_door(e);
+	if (e->reload.now && !reload_open_hurry(e->reload.now))
+		give_up_for_the_end(e);
 }
 
 void reload_finish(struct engine *e)
 {
 	close_door(e);
+	if (!e->reload.now)
+		return;
+	if (reload_open_hurry(e->reload.now))
+		reload_open_wait(e->reload.now);
+	give_up_for_the_end(e);
 }

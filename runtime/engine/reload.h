@@ -143,6 +143,8 @@ struct reload_opening {
 	int64_t begun_ns;
 	bool runs;
 	bool late_said;
+	bool ending;                  /* the graph is; so it is all for nothing */
+	int64_t ending_ns;            /* since then */
 	_Atomic bool over;            /* [opener] */
 	_Atomic(struct replica *) at; /* [opener] */
 	int result;                   /* [opener] */
@@ -234,8 +236,9 @@ bool reload_open_over(struct reload *now);
 /* When it is over. PC_OK, or the reason in err; then reload_undo() and reload_open_let_go(). */
 int reload_open_result(struct engine *e, struct reload *now, struct pc_error **err);
 void reload_open_let_go(struct engine *e);
-void reload_open_wait(struct reload *now); /* it is told to hurry */
-void reload_open_late(struct reload *now); /* says whom the reload waits for, once */
+bool reload_open_hurry(struct reload *now); /* for nothing; false: nothing is being opened */
+void reload_open_wait(struct reload *now);
+void reload_open_look_at_time(struct reload *now); /* says whom it waits for, once */
 /* reload-undo.c, [control] */
 void reload_undo(struct engine *e, struct reload *now);
 void reload_spares_free(struct reload *now); /* what was made and not needed */

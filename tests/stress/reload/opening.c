@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define TICKS                                                                                  \
 	"stage t = source(pause=1ms, burst=1)\nstage u = sink()\nt -> u\n"                     \
@@ -19,6 +20,8 @@
 	"stage t = source(pause=1ms, burst=1)\nstage u = sink()\nt -> u\n"                     \
 	"stage a = source(burst=4, pause=1ms, count=400)\nstage c = sink()\n"                  \
 	"a -> b -> c\nstage b = pass(waits=1) "
+
+#define SLOW "stage a = source(burst=1, pause=20ms)\nstage c = sink()\na -> b -> c\n"
 
 static pthread_t thread;
 static int result;
@@ -68,6 +71,17 @@ static void ticks(unsigned more)
 		wait_seen(1);
 }
 
+static bool has_ended(const char *name)
+{
+	struct pc_stage_row row;
+
+	for (size_t i = 0; pc_graph_stage(graph, i, &row, sizeof(row)); i++)
+		if (strcmp(row.name, name) == 0)
+			return strcmp(row.state, "ended") == 0 ||
+			       strcmp(row.state, "closing") == 0;
+	return false;
+}
+
 #define LONG INT64_C(100000000000)
 
 static void goes_on(void)
@@ -110,23 +124,16 @@ static void fails(void)
 	stop_and_check("failed: all items, in order", PC_STOP_DRAIN, true);
 }
 
-static void *open_the_gate(void *unused)
-{
-	gate_open();
-	return unused;
-}
-
+/* All other stages end; then open() comes back. */
 static void stopped(int how, const char *what)
 {
-	pthread_t opener;
-
 	start(LINE);
 	wait_seen(100);
 	begin_reload(MORE, LONG);
 	pc_graph_stop(graph, how);
-	if (pthread_create(&opener, NULL, open_the_gate, NULL))
-		abort();
-	pthread_join(opener, NULL);
+	while (!has_ended("a") || !has_ended("c") || !has_ended("t") || !has_ended("u"))
+		usleep(1000);
+	gate_open();
 	report(end_reload(PC_STOPPED, "nothing was changed"), what);
 	if (how == PC_STOP_DRAIN)
 		stop_and_check("stopped: all items, in order", how, true);
@@ -139,19 +146,56 @@ static void closes_meanwhile(void)
 {
 	start(CROWD "replicas=2\n");
 	begin_reload(CROWD "replicas=3\n", LONG);
-	while (stage_taken("b") < 400)
-		wait_seen(1);
-	ticks(50);
+	while (!has_ended("b"))
+		ticks(1);
 	gate_open();
-	report(end_reload(PC_WRONG, "stage 'b' has ended while another replica"),
+	report(end_reload(PC_WRONG, "stage 'b' has ended, or was stopped"),
 	       "a stage ends while another replica of it is being opened");
 	stop_and_check("what has ended is closed after that: each item once", PC_STOP_DRAIN,
 	               false);
 }
 
+static void *swap_to_bomb(void *file)
+{
+	struct pc_swap_options o = {.size = sizeof(o), .timeout_ns = LONG};
+
+	pc_graph_swap(graph, "b", file, &o, NULL, 0,
+	              NULL); /* it is answered before that, or not */
+	return NULL;
+}
+
+/* A build is on probation, and fails while the replica that was made with it is opened. */
+static void fails_meanwhile(const char *folder)
+{
+	char bomb[512];
+	pthread_t swap;
+
+	snprintf(bomb, sizeof(bomb), "%s/bomb.so", folder);
+	start(SLOW "stage b = pass() replicas=2\n");
+	wait_seen(5);
+	if (pthread_create(&swap, NULL, swap_to_bomb, bomb))
+		abort();
+	while (atomic_load(&last_live) != 200)
+		wait_seen(1);
+	begin_reload(SLOW "stage b = pass(live=7) replicas=3\nstage n = pass(waits=1)\n"
+	                  "stage v = source(pause=1ms)\nv -> n -> c\n",
+	             LONG);
+	atomic_store(&bomb_armed, true);
+	while (atomic_load(&last_live) != 0)
+		wait_seen(1);
+	gate_open();
+	report(end_reload(PC_OK, ""),
+	       "a build fails on probation while a stage is being opened");
+	pthread_join(swap, NULL);
+	while (atomic_load(&last_live) != 7)
+		wait_seen(1);
+	stop_and_check("failed meanwhile: all items", PC_STOP_DRAIN, false);
+}
+
 int main(int argc, char **argv)
 {
 	begin(argc, argv);
+	fails_meanwhile(argv[1]);
 	goes_on();
 	longer_than_the_timeout();
 	fails();
