@@ -437,7 +437,9 @@ struct pc_reload_options {
  * queues, stages and edges. What has not changed is not touched: its state, what is in its queues
  * and its statistics go on. No item is lost, doubled or out of order of its producer. All or
  * nothing: what can not be changed live refuses the whole before anything is done. Blocks until
- * that is so. pcrun-graph(5) says what can change, and how.
+ * that is so. pcrun-graph(5) says what can change, and how. open() of what is new is called on a
+ * thread of the runtime's while the graph goes on, and waited for however long: the time-out is
+ * for what comes after it.
  * Rows of stages and queues that are removed stay until they have ended and a later reload comes;
  * then what they did goes on in the rows "(removed sources)", "(removed stages)", "(removed sinks)"
  * and "(removed queues)", which stand last, and new ones may take their numbers. So the sums of a
