@@ -208,10 +208,13 @@ void reload_open_look_at_time(struct reload *now)
 void reload_open_wait(struct reload *now)
 {
 	struct reload_opening *o = &now->opening;
-	int64_t until_ns = clock_after_ns(o->ending_ns, o->engine->grace_ns);
-	struct timespec until = {until_ns / PC_SEC, until_ns % PC_SEC};
+	struct timespec until;
+	int64_t until_ns;
 
-	if (pthread_clockjoin_np(o->thread, NULL, CLOCK_MONOTONIC, &until) != 0) {
+	clock_gettime(CLOCK_REALTIME, &until);
+	until_ns = clock_after_ns(until.tv_sec * PC_SEC + until.tv_nsec, o->engine->grace_ns);
+	until = (struct timespec){until_ns / PC_SEC, until_ns % PC_SEC};
+	if (pthread_timedjoin_np(o->thread, NULL, &until) != 0) {
 		say_late(o);
 		pthread_join(o->thread, NULL);
 	}

@@ -41,7 +41,7 @@ done_with() {
 all_numbers() { cmp -s out numbers; }
 
 # The dynamic loader needs some by itself, and says so with status 127.
-no_loader() { [ "$status" -eq 127 ] && grep -q 'shared librar' err; }
+no_loader() { [ "$status" -eq 127 ] && grep -q 'shared librar\|^cannot allocate TLS data' err; }
 # A sanitizer looks for leaks at the end, and kills the process when it lacks some for that.
 no_sanitizer() { grep -q "^ERROR: Can't open file: .*/pcrun-reports" err; }
 # limited LIMIT WORD...: as run does.

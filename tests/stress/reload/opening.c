@@ -148,8 +148,10 @@ static void closes_meanwhile(void)
 	begin_reload(CROWD "replicas=3\n", LONG);
 	while (!has_ended("b"))
 		ticks(1);
+	ticks(20);
 	gate_open();
-	report(end_reload(PC_WRONG, "stage 'b' has ended, or was stopped"),
+	/* of the stage; or of its queue, when the control thread has not heard yet */
+	report(end_reload(PC_WRONG, "ended"),
 	       "a stage ends while another replica of it is being opened");
 	stop_and_check("what has ended is closed after that: each item once", PC_STOP_DRAIN,
 	               false);
