@@ -432,9 +432,9 @@ struct pc_stage {
 	struct pc_outbox *outbox;
 };
 
-/* Making a small item and sending it on are a few instructions, so the calls below do them here, in the
- * stage's code, and call the runtime for all else. A runtime that does these otherwise has an empty
- * stock and an outbox without room. Nobody else is to touch the two. */
+/* Making a small item and sending it on are a few instructions, so the calls below do them here, in
+ * the stage's code, and call the runtime for all else. A runtime that does these otherwise has an
+ * empty stock and an outbox without room. Nobody else is to touch the two. */
 
 /** Items that wait to be made: whole ones, with PC_STOCK_ROOM bytes of payload behind PC_STOCK_HEAD
  * bytes of the runtime's. Since ABI 1.1. */

@@ -22,8 +22,6 @@
 
 struct pc_outbox engine_no_outbox;
 
-#define UNUSUAL(x) __builtin_expect(!!(x), 0)
-
 static struct pc_item *new_item(struct pc_stage *st, size_t size)
 {
 	return (struct pc_item *)item_new(replica_of(st)->cache, size);
@@ -88,45 +86,30 @@ static int emit_slice(struct pc_stage *st, unsigned port, struct pc_item *parent
 	return emit(st, port, &item->pub);
 }
 
-/* Any but the first pass of the item at hand to a list that has room. */
-__attribute__((noinline)) static int pass_otherwise(struct replica *r, unsigned port,
-                                                    struct item *item)
-{
-	/* Not to a port that is not wired, which would swallow it at once: it may be wanted again. */
-	bool lent = port < r->n_ports && &item->pub == r->pub.current && !r->pub.passed &&
-	            r->outputs[port].n_lanes > 0;
-	int rc;
-
-	/* Without memory the reference that was sent is gone: it must not be ours. */
-	item_ref(item, 1);
-	if (!lent)
-		return port < r->n_ports ? output_add(r, port, item) : swap_emit(r, port, item);
-	rc = output_add(r, port, item);
-	if (rc == PC_OK) {
-		item_unref(r->cache, item);
-		r->pub.passed = true;
-	}
-	return rc;
-}
-
-/* The first time, the engine's own reference travels: no counting at all. */
+/* The first time, the engine's own reference travels: no counting at all. Not to a port that is not
+ * wired, which would swallow it at once: it may be wanted again. */
 static int pass(struct pc_stage *st, unsigned port, struct pc_item *pub)
 {
 	struct replica *r = replica_of(st);
 	struct item *item = item_of(pub);
-	struct output *o;
-	size_t n;
+	struct output *o = port < r->n_ports ? &r->outputs[port] : NULL;
+	bool lent = o && pub == r->pub.current && !r->pub.passed && o->n_lanes > 0;
+	int rc;
 
-	if (UNUSUAL(port >= r->n_ports || pub != r->pub.current || r->pub.passed))
-		return pass_otherwise(r, port, item);
-	o = &r->outputs[port];
-	n = o->n;
-	if (UNUSUAL(n == o->room))
-		return pass_otherwise(r, port, item);
-	r->pub.passed = true;
-	o->items[n] = item;
-	o->n = n + 1;
-	return PC_OK;
+	if (lent && o->n < o->room) {
+		r->pub.passed = true;
+		return output_add(r, port, item);
+	}
+	/* Without memory the reference that was sent is gone: it must not be ours. */
+	item_ref(item, 1);
+	if (!o)
+		return swap_emit(r, port, item);
+	rc = output_add(r, port, item);
+	if (lent && rc == PC_OK) {
+		item_unref(r->cache, item);
+		r->pub.passed = true;
+	}
+	return rc;
 }
 
 /* In a batch: the item at batch_done is finished. Outside one it means nothing. */

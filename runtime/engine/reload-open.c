@@ -8,9 +8,10 @@
  * was opened is closed again: all that its author knows as [control] stays one call at a time.
  * Where no thread is to be had the control thread calls.
  *
- * When the graph is stopped meanwhile it stops without it, but does not end: open() is told to hurry
- * (pc_stopping()). It is waited for, however long: nobody can take back what is being opened. The time-out of the request
- * is for the replicas that shall stand still, and begins when all is open.
+ * When the graph is stopped meanwhile it stops without it, but does not end: open() is told to
+ * hurry (pc_stopping()). It is waited for, however long: nobody can take back what is being
+ * opened. The time-out of the request is for the replicas that shall stand still, and begins when
+ * all is open.
  *
  * Pairs
  *   RO1 open_on_own: release over -> RO2 reload_open_over: acquire over    that it can be joined at once
@@ -174,9 +175,8 @@ bool reload_open_hurry(struct reload *now)
 
 	if (!o->runs)
 		return false;
-	if (!o->ending)
+	if (!o->ending_ns)
 		o->ending_ns = clock_now_ns();
-	o->ending = true;
 	for_new(now, NULL, hurry);
 	return true;
 }
@@ -192,7 +192,7 @@ static void say_late(struct reload_opening *o)
 	engine_log(o->engine, PC_WARN, r->pub.name,
 	           "open() of replica %u has not come back for %.3g s; %s waits for it",
 	           r->pub.replica, (double)(clock_now_ns() - o->begun_ns) / 1e9,
-	           o->ending ? "the end of the graph" : "a reload");
+	           o->ending_ns ? "the end of the graph" : "a reload");
 }
 
 void reload_open_look_at_time(struct reload *now)
@@ -200,8 +200,8 @@ void reload_open_look_at_time(struct reload *now)
 	struct reload_opening *o = &now->opening;
 	int64_t now_ns = clock_now_ns();
 
-	if (o->ending ? now_ns - o->ending_ns >= o->engine->grace_ns
-	              : now_ns >= now->request->until_ns)
+	if (o->ending_ns ? now_ns - o->ending_ns >= o->engine->grace_ns
+	                 : now_ns >= now->request->until_ns)
 		say_late(o);
 }
 

@@ -231,7 +231,7 @@ bool reload_turn(struct engine *e)
 			reload_open_look_at_time(now);
 			return news;
 		}
-		if (now->opening.ending)
+		if (now->opening.ending_ns)
 			give_up_for_the_end(e);
 		else
 			park(e);

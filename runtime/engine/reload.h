@@ -143,9 +143,8 @@ struct reload_opening {
 	int64_t begun_ns;
 	bool runs;
 	bool late_said;
-	bool ending;                  /* the graph is; so it is all for nothing */
-	int64_t ending_ns;            /* since then */
-	_Atomic bool over;            /* [opener] */
+	int64_t ending_ns; /* since then the graph ends, and it is all for nothing; 0: no */
+	_Atomic bool over; /* [opener] */
 	_Atomic(struct replica *) at; /* [opener] */
 	int result;                   /* [opener] */
 	struct pc_error *error;       /* [opener] */

@@ -39,6 +39,12 @@ static int emit_copy(struct pc_stage *st, unsigned port, const void *data, size_
 	return emit(st, port, NULL);
 }
 
+static struct pc_host host = {.abi_major = 1,
+                              .item_new = item_new,
+                              .emit = emit,
+                              .emit_copy = emit_copy,
+                              .pass = emit};
+
 static void expect(bool what, const char *text, int line)
 {
 	if (what)
@@ -63,14 +69,9 @@ static void all_go_to_the_host(struct pc_stage *st, struct pc_item *item)
 
 static void on_a_host_of_1_0(void)
 {
-	struct pc_host host = {.abi_major = 1,
-	                       .abi_minor = 0,
-	                       .item_new = item_new,
-	                       .emit = emit,
-	                       .emit_copy = emit_copy,
-	                       .pass = emit};
 	struct pc_stage st;
 
+	host.abi_minor = 0;
 	memset((void *)&st, 0xff, sizeof(st));
 	st.host = &host;
 	all_go_to_the_host(&st, &other);
@@ -79,18 +80,13 @@ static void on_a_host_of_1_0(void)
 static void on_a_host_of_1_1(void)
 {
 	static alignas(16) unsigned char memory[2][PC_STOCK_HEAD + PC_STOCK_ROOM];
-	struct pc_host host = {.abi_major = 1,
-	                       .abi_minor = 1,
-	                       .item_new = item_new,
-	                       .emit = emit,
-	                       .emit_copy = emit_copy,
-	                       .pass = emit};
 	struct pc_item *free_ones[2] = {(void *)memory[1], (void *)memory[0]}, *sent[4];
 	struct pc_stock stock = {free_ones, free_ones + 2};
 	struct pc_outbox outbox = {sent, 0, 4};
 	struct pc_stage st = {.host = &host, .stock = &stock, .outbox = &outbox};
 	struct pc_item *a, lent;
 
+	host.abi_minor = 1;
 	called = 0;
 	a = pc_item_new(&st, PC_STOCK_ROOM);
 	EXPECT((void *)a == memory[0] && a->data == memory[0] + PC_STOCK_HEAD);

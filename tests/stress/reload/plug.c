@@ -1,7 +1,8 @@
 /* stress/reload/plug.c: the stages of the reload tests; one file, several plugins.
  *
  *   PLUG_SOURCE  numbers its items; ends after `count` of them, or when it is stopped
- *   PLUG_PASS    passes items on; holds back up to `hold` of them until finish(), or `together` of them
+ *   PLUG_PASS    passes items on; holds back up to `hold` of them until finish(), or until there are
+ *                `together` of them
  *   PLUG_PAIR    takes the same item by two ways, in the same order, and passes one on
  *   PLUG_ROUND   sends each item round `times` times, then out
  *   PLUG_SINK    tells the oracle
