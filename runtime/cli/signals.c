@@ -72,8 +72,11 @@ static void *wait_for_them(void *unused)
 	return NULL;
 }
 
+/* The thread has all signals blocked: those that a stage has a handler for are the main thread's,
+ * as with all threads of pcrun, and a handler may want more stack than this one has. */
 static int start_thread(void)
 {
+	sigset_t all, before;
 	pthread_attr_t how;
 	pthread_t thread;
 	int rc = pthread_attr_init(&how);
@@ -82,7 +85,10 @@ static int start_thread(void)
 		return rc;
 	pthread_attr_setstacksize(&how, STACK_BYTES);
 	pthread_attr_setdetachstate(&how, PTHREAD_CREATE_DETACHED);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
 	rc = pthread_create(&thread, &how, wait_for_them, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&how);
 	if (rc == 0)
 		pthread_setname_np(thread, "pcrun-signals");

@@ -1,6 +1,7 @@
 #!/bin/sh
 # test-signals.sh: the third signal ends pcrun, whatever a stage has done to it. The stage is
-# stage-dies/hang.c; the first two signals are in test-cli.sh.
+# stage-dies/hang.c; the first two signals are in test-cli.sh. And which thread takes those that
+# are none of pcrun's.
 . "${SOURCE:?run me with meson test}/tests/lib.sh"
 cc=${CC:-cc}
 for name in hang hangc; do
@@ -101,6 +102,21 @@ kill -KILL "$pid" 2>/dev/null
 wait "$pid"
 is 'close() never returns: the second ends it' $? 130
 has 'close() never returns: said' err 'close\(\) of replica 0 did not come back within 2 s; it is abandoned$'
+
+# A signal that a stage has a handler for comes to the main thread, as the one that takes it.
+"$PCRUN" --watch -e 'stage g = gen(rate=10) thread=own; g -> delay(time=1ms) -> null' >out 2>err &
+pid=$!
+wait_until "$PCRUN" status --graph=$pid >status 2>&1
+for task in /proc/$pid/task/*; do
+	# SIGUSR1 is bit 9 from below.
+	grep -q '^SigBlk:[[:space:]]*[0-9a-f]*[2367abef][0-9a-f][0-9a-f]$' "$task/status" ||
+		cat "$task/comm"
+done >takes
+same_text 'the main thread alone takes signals' takes pcrun
+"$PCRUN" status --graph=$pid >status 2>&1
+is 'the main thread alone takes signals: all were there' $? 0
+kill -INT "$pid"
+wait "$pid"
 
 # In order, and said.
 "$PCRUN" --drain=1h -e 'gen(count=1) -> print; gen(count=1) -> delay(time=1h) -> null' >out 2>err &
