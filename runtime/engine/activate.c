@@ -357,16 +357,38 @@ static enum act step(struct replica *r)
 	return act;
 }
 
+static enum act step_to_its_end(struct replica *r)
+{
+	enum act act = step(r);
+
+	if (!LEFT_OUT(FAULT_SWAP) && r->untold)
+		swap_tell(r);
+	state_settle(r);
+	return act;
+}
+
+/* Relaxed: step() looks again, with order. */
+static bool cut_waits(const struct replica *r)
+{
+	const struct cut *cut =
+		LEFT_OUT(FAULT_SWAP)
+			? NULL
+			: atomic_load_explicit(&r->stage->swap.target,
+	                                       memory_order_relaxed); /* see above */
+
+	return cut && cut != r->swap.cut;
+}
+
 enum act activate(struct replica *r, struct scratch *scratch)
 {
 	enum act act;
 
 	r->scratch = scratch;
 	replica_set_cache(r, &scratch->cache);
-	act = step(r);
-	if (!LEFT_OUT(FAULT_SWAP) && r->untold)
-		swap_tell(r);
-	state_settle(r);
+	act = step_to_its_end(r);
+	/* A cut that has come meanwhile is passed at once: its items wait for no other stage's turn. */
+	if (act == ACT_AGAIN && cut_waits(r))
+		act = step_to_its_end(r);
 	if (act == ACT_SLEEP)
 		waiting_pass(r);
 	else if (act == ACT_PARKED)
