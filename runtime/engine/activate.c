@@ -16,8 +16,7 @@
 
 #include "base/clock.h"
 
-#define EXPECT_FROM 16 /* a take of so many lasts long enough */
-#define EXPECT_LINE 64
+#define EXPECT_FROM 16 /* a take of so many lasts long enough to expect something meanwhile */
 
 /* True: every open input is empty and will wake us. */
 static bool arm_inputs(struct replica *r)
@@ -145,30 +144,6 @@ static bool moves_on(const struct replica *r)
 	return false;
 }
 
-static inline void expect(const char *at, size_t bytes)
-{
-	for (size_t i = 0; i < bytes; i += EXPECT_LINE)
-		__builtin_prefetch(at + i);
-}
-
-/* The next stage will run when this one has published, most often at once and on this core, and in a
- * large graph all that it needs is far away: while this one works it comes. That is a replica, the
- * stage in front of it and what lies behind it (create-stage.c): 20 lines that would be waited for one
- * after the other. */
-static void expect_next(const struct replica *r)
-{
-	const struct place *p;
-
-	if (r->n_outputs != 1 || r->outputs->n_lanes != 1)
-		return;
-	p = r->outputs->lanes->place;
-	queue_expect_put(p->queue);
-	if (!p->ahead)
-		return;
-	expect((const char *)p->ahead - sizeof(struct stage), 3 * EXPECT_LINE);
-	expect(p->ahead, sizeof(struct replica) + 6 * EXPECT_LINE);
-}
-
 static enum act take(struct replica *r, size_t room)
 {
 	size_t max = r->batch_size < room ? r->batch_size : room;
@@ -184,6 +159,7 @@ static enum act take(struct replica *r, size_t room)
 		if (taken.n >= EXPECT_FROM)
 			expect_next(r);
 		process_items(r, taken.in, (struct item **)r->scratch->batch, taken.n);
+		expect_cut(r);
 		r->scratch->final = taken.n < max;
 		r->took = (uint32_t)taken.n;
 		return ACT_AGAIN;
@@ -367,27 +343,29 @@ static enum act step_to_its_end(struct replica *r)
 	return act;
 }
 
-/* Relaxed: step() looks again, with order. */
-static bool cut_waits(const struct replica *r)
+static bool items_wait(const struct replica *r)
 {
-	const struct cut *cut =
-		LEFT_OUT(FAULT_SWAP)
-			? NULL
-			: atomic_load_explicit(&r->stage->swap.target,
-	                                       memory_order_relaxed); /* see above */
-
-	return cut && cut != r->swap.cut;
+	for (uint32_t i = 0; i < r->stage->desc->n_inputs; i++)
+		if (!r->inputs[i].closed && !r->inputs[i].unwanted &&
+		    queue_has_item(r->inputs[i].place->queue))
+			return true;
+	return false;
 }
 
 enum act activate(struct replica *r, struct scratch *scratch)
 {
+	const struct cut *cut;
 	enum act act;
 
 	r->scratch = scratch;
 	replica_set_cache(r, &scratch->cache);
 	act = step_to_its_end(r);
-	/* A cut that has come meanwhile is passed at once: its items wait for no other stage's turn. */
-	if (act == ACT_AGAIN && cut_waits(r))
+	/* A cut that has come meanwhile is passed at once: its items wait for no other stage's turn. If
+	 * there are some; else it would be told at once as well, and the items to come wait for that. */
+	cut = act == ACT_AGAIN ? cut_that_waits(r) : NULL;
+	if (cut)
+		expect_build(r, cut);
+	if (cut && items_wait(r))
 		act = step_to_its_end(r);
 	if (act == ACT_SLEEP)
 		waiting_pass(r);

@@ -406,10 +406,13 @@ struct worker {
 	struct engine *engine;
 	unsigned index;
 	_Atomic(struct replica *)
-		next;           /* made ready by the activation that just ran: cache-warm */
-	_Atomic uint32_t ticks; /* activations begun, so that others see us stuck in one */
-	unsigned next_budget;   /* how often in a row `next` may still go first */
-	bool found;             /* what it runs now came from a search */
+		next; /* made ready by the activation that just ran: cache-warm */
+	_Atomic uint32_t
+		ticks; /* activations begun, so that others see us stuck in one; odd: it works */
+	unsigned next_budget; /* how often in a row `next` may still go first */
+	bool found;           /* what it runs now came from a search */
+	bool next_lasts;      /* what was last put into `next` does */
+	uint64_t long_until;  /* `ready` holds some that last before this position */
 	struct pc_queue *ready;
 	pthread_t thread;
 	bool has_thread;
@@ -632,6 +635,14 @@ void process_finish(struct replica *r);
 /* activate.c, [replica] */
 enum act { ACT_AGAIN, ACT_SLEEP, ACT_ENDED, ACT_PARKED };
 enum act activate(struct replica *r, struct scratch *scratch);
+
+/* expect.c, [replica] */
+void expect_next(const struct replica *r); /* at work: who gets what it emits */
+void expect_cut(const struct replica *r);  /* before the output is published: one that waits */
+/* after that, with some time yet: what it leads to */
+void expect_build(const struct replica *r, const struct cut *cut);
+/* One that has come while the replica was at work; or NULL. */
+const struct cut *cut_that_waits(const struct replica *r);
 
 /* task.c */
 #define AWAKE_ONE     UINT64_C(1)

@@ -7,7 +7,8 @@
  * When a second core helps. Moving an item to another core costs more than a small stage spends
  * on it. So short activations stay on the worker that made them ready, and another worker is
  * woken only for work that lasts (WORTH_NS, a few times the price of a wake-up) or when much is
- * waiting (MANY). The estimate may be wrong: while anybody works, parked workers look every
+ * waiting (MANY). A long one that is to go on, with only a FEW short ones before it, comes to its turn
+ * here sooner than another core would have its lines. The estimate may be wrong: while anybody works, parked workers look every
  * RESCUE_NS whether a worker that has work waiting is stuck in one activation, and then take it.
  * When nobody works all sleep without a time. So whoever begins to work, or makes more work ready
  * in the middle of it, and leaves some waiting, wakes one if nobody watches like that: it is
@@ -29,7 +30,7 @@
  *   K3 permit_give: release permits -> K4 permit_take: acquire permits    the wake-up
  *   K5 pool_quit: release quit -> K6 worker_main: acquire quit
  *   K7 keep: release next -> K8 take_next: acquire next      the replica's fields
- *   K9 run: seq_cst ticks -> K10 rescue, works: seq_cst ticks       that it works
+ *   K9 begin_tick: seq_cst ticks -> K10 rescue, works: seq_cst ticks       that it works
  *   K11 park: seq_cst watching -> K12 watched: seq_cst watching     who looks at the ticks after it
  */
 #include "engine/engine.h"
@@ -49,6 +50,7 @@
 #define SEARCH_NS    8000  /* about a third of what a wake-up costs */
 #define WORTH_NS     10000 /* activations that last this long are worth another core */
 #define MANY         16    /* so are so many ready replicas */
+#define FEW          2     /* so many short ones do not make a long one wait */
 #define RESCUE_NS    (2 * PC_MS)
 #define STEAL_NS     4000 /* in one activation so long: what waits behind it may be taken away */
 
@@ -130,6 +132,7 @@ static bool keep(struct worker *w, struct replica *r)
 {
 	struct replica *none = NULL;
 
+	w->next_lasts = lasts(r); /* afterwards it may be run, end and be gone */
 	return atomic_compare_exchange_strong_explicit(&w->next, &none, r,
 	                                               memory_order_release /* K7 */,
 	                                               memory_order_relaxed /* not followed */);
@@ -141,6 +144,26 @@ static struct replica *take_next(struct worker *w)
 	if (!atomic_load_explicit(&w->next, memory_order_relaxed))
 		return NULL;
 	return atomic_exchange_explicit(&w->next, NULL, memory_order_acquire); /* K8 */
+}
+
+/* Returns whether it lasts. Where the last one that does stands is noted: see long_wait(). */
+static bool append_own(struct worker *w, struct replica *r)
+{
+	bool long_one = lasts(r);
+
+	append(w, r); /* it may be run, end and be gone from here on */
+	if (long_one)
+		w->long_until = queue_position(w->ready) + queue_fill(w->ready);
+	return long_one;
+}
+
+/* What is appended now will have to wait: for one that lasts, or for more than a few. */
+static bool long_wait(struct worker *w)
+{
+	/* relaxed: only whether there is one */
+	if (atomic_load_explicit(&w->next, memory_order_relaxed) && w->next_lasts)
+		return true;
+	return queue_position(w->ready) < w->long_until || queue_fill(w->ready) > FEW;
 }
 
 /* Work waits. With nobody parked nobody will look whether those who work come back: the control thread
@@ -174,8 +197,7 @@ void pool_ready(struct engine *e, struct replica *r)
 		see_to_relief(e);
 		return;
 	}
-	long_one = lasts(r);
-	append(w, r); /* it may be run, end and be gone from here on */
+	long_one = append_own(w, r);
 	if (long_one || queue_fill(w->ready) > MANY || !watched(pool))
 		pool_wake(pool);
 	see_to_relief(e);
@@ -397,18 +419,26 @@ static struct replica *search(struct worker *w)
 	return r;
 }
 
-/* Something moves; odd while an activation lasts. Only this thread writes it. */
+/* Something moves; odd as long as there is work, also between two activations, or who happened to look
+ * there would believe that nobody works, and sleep unwatched. Only this thread writes it. */
 static void begin_tick(struct worker *w)
 {
-	atomic_fetch_add_explicit(&w->ticks, 1, memory_order_seq_cst); /* K9 */
-}
-
-static void end_tick(struct worker *w)
-{
-	/* relaxed, both: only we write it; who sees the end late looks once more */
+	/* relaxed: ours */
 	uint32_t ticks = atomic_load_explicit(&w->ticks, memory_order_relaxed);
 
-	atomic_store_explicit(&w->ticks, ticks + 1,
+	if (ticks & 1)
+		/* relaxed: that it works has been said */
+		atomic_store_explicit(&w->ticks, ticks + 2, memory_order_relaxed);
+	else
+		atomic_fetch_add_explicit(&w->ticks, 1, memory_order_seq_cst); /* K9 */
+}
+
+static void end_ticks(struct worker *w)
+{
+	/* relaxed, both: as above; who sees the end late looks once more */
+	uint32_t ticks = atomic_load_explicit(&w->ticks, memory_order_relaxed);
+
+	atomic_store_explicit(&w->ticks, ticks + (ticks & 1),
 	                      memory_order_relaxed); /* relaxed: as above */
 }
 
@@ -454,15 +484,13 @@ static void run(struct worker *w, struct replica *r)
 	begin_tick(w);
 	see_to_the_rest(w);
 	act = activate(r, &w->scratch);
-	end_tick(w);
 	w->scratch.final = false;
 	if (section)
 		section_leave(section);
 	if (task_settle(r, act)) {
-		bool long_one = lasts(r);
+		bool wait = long_wait(w);
 
-		append(w, r);
-		if (long_one)
+		if (append_own(w, r) && wait)
 			pool_wake(&w->engine->pool);
 	}
 }
@@ -480,6 +508,7 @@ static void *worker_main(void *arg)
 		r = own_work(w);
 		if (!r) {
 			w->scratch.now_ns = 0;
+			end_ticks(w);
 			r = search(w);
 		}
 		if (r)

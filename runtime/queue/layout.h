@@ -90,6 +90,7 @@
 #ifndef QUEUE_LAYOUT_H
 #define QUEUE_LAYOUT_H
 
+#include "base/prefetch.h"
 #include "queue/queue.h"
 #include "queue/rcu.h"
 #include "queue/step.h"
@@ -136,19 +137,6 @@ _Static_assert(sizeof(struct segment) == QUEUE_LINE, "header is one line");
 static inline queue_slot *segment_slot(struct segment *segment, uint64_t offset)
 {
 	return (queue_slot *)(void *)(segment + 1) + offset;
-}
-
-/* We are about to write there: have the line by then. A line that takers have read costs the
- * writer 70 ns otherwise, and lines asked for together cost no more than one. */
-static inline void prefetch_to_write(const void *address)
-{
-#if defined(__x86_64__) || defined(__i386__)
-	/* The builtin asks for a copy to read unless built for newer processors; those that do not
-	 * know the instruction take it for nothing. */
-	__asm__ volatile("prefetchw %0" : : "m"(*(const char *)address));
-#else
-	__builtin_prefetch(address, 1);
-#endif
 }
 
 /* Stands at the end of a chain that was sealed at a segment's end. */

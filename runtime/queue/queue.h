@@ -72,6 +72,7 @@ bool queue_has_item(const struct pc_queue *queue);
 bool queue_waits_for_memory(const struct pc_queue *queue);
 /* A put of many will come soon: what it will write is asked for. */
 void queue_expect_put(const struct pc_queue *queue);
+void queue_expect_take(const struct pc_queue *queue); /* likewise, a take */
 /* Puts can never succeed again (no readers) / takes can never yield again (closed and empty). */
 bool queue_put_closed(const struct pc_queue *queue);
 bool queue_take_closed(const struct pc_queue *queue);

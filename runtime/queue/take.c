@@ -345,6 +345,11 @@ int pc_queue_take(struct pc_queue *queue, void **ret_item, int64_t timeout_ns)
 	return PC_OK;
 }
 
+void queue_expect_take(const struct pc_queue *queue)
+{
+	prefetch_to_write(&queue->head);
+}
+
 bool take_ready(struct pc_queue *queue)
 {
 	struct cursor at;

@@ -1,10 +1,13 @@
 /* bench/swap/swap.c: what a swap costs, and what it costs to be able to: `swap-bench [SECONDS]`,
  * the table of ./dev bench swap. SECONDS (default 3) is how long each phase lasts.
  *
- * The pause. A source keeps a stage busy (about 300 ns an item) whose state carries the time of its
- * last item: the state is adopted, so the gap between two items with a cut between them is measured
- * like any other, by the code that comes after the cut. A gap minus the median of all gaps without
- * swaps is the pause. The table has the gaps of the other items beside it, with and without swaps.
+ * The pause. A stage is busy (100 to 300 ns an item) whose state carries the time of its last item: the
+ * state is adopted, so the gap between two items with a cut between them is measured like any other, by
+ * the code that comes after the cut. A gap minus the median of all gaps without swaps is the pause. The
+ * table has the gaps of the other items beside it, with and without swaps. The source's replicas keep the
+ * queue full: where a stage waits for its source, that is what the gap shows. The stages have a core of
+ * their own, and all other threads another; one row has the pause where two workers share the cores
+ * with the rest.
  *
  * Growth and rates of real plugins: copies of two builds in turn through pc_graph_swap(), that
  * is with checks, lint and copy. Throughput: the same chain in this build and in one that never
@@ -21,11 +24,14 @@
 #include <dirent.h>
 #include <inttypes.h>
 #include <malloc.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#define FEEDS 2 /* with one the queue is as often empty as full */
 
 static double phase_s = 3;
 static char here[512]; /* the folder of this program */
@@ -203,20 +209,50 @@ static void row(const char *what, const struct gaps *g, int64_t minus, const cha
 	printf(" %9.1f %9" PRIu64 "   %s\n", (double)(g->worst - minus) / 1e3, g->count, goal);
 }
 
+/* The first core of `all`, or the last one. */
+static void pin(pthread_t thread, const cpu_set_t *all, bool last)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	for (size_t i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, all) && (last || CPU_COUNT(&one) == 0)) {
+			CPU_ZERO(&one);
+			CPU_SET(i, &one);
+		}
+	pthread_setaffinity_np(thread, sizeof(one), &one);
+}
+
+/* The threads of a graph come where the one that starts it is. */
+static int start(struct graph *g, bool pinned)
+{
+	struct pc_run_options options = {.size = sizeof(options), .workers = pinned ? 1 : 2};
+	cpu_set_t all;
+	int rc;
+
+	if (!pinned || sched_getaffinity(0, sizeof(all), &all) || CPU_COUNT(&all) < 2)
+		return graph_start(g, &options);
+	pin(pthread_self(), &all, false);
+	rc = graph_start(g, &options);
+	if (rc == PC_OK)
+		pin(g->engine->pool.workers[0].thread, &all, true);
+	return rc;
+}
+
 /* Swaps as they come, with some time between them; `mapped`: the state's layout changes each
  * time, between two sizes near `state_bytes`. */
-static void pauses(const char *what, size_t state_bytes, bool mapped, bool all_rows,
-                   const char *goal)
+static void pauses(const char *what, size_t state_bytes, bool mapped, bool pinned,
+                   bool all_rows, const char *goal)
 {
 	struct pc_field fields[2] = {{"eat", 0, 1, 0, sizeof(struct eat)},
 	                             {"rest", 0, 1, sizeof(struct eat), 1}};
-	struct pc_run_options options = {.size = sizeof(options), .workers = 2};
 	struct feed none = {0};
 	struct pc_stage_desc eat = eat_desc;
 	struct plan_stage *a, *b;
 	struct plan_queue *q;
 	unsigned swaps = 0;
 	int64_t begun, took;
+	cpu_set_t before;
 	struct graph g;
 	void *params;
 	int rc;
@@ -232,11 +268,12 @@ static void pauses(const char *what, size_t state_bytes, bool mapped, bool all_r
 	atomic_store_explicit(&enough, false, memory_order_relaxed); /* so */
 	graph_init(&g);
 	q = graph_queue(&g, "q", 1024);
-	a = graph_stage(&g, "feed", &feed_desc, &none, 1);
+	a = graph_stage(&g, "feed", &feed_desc, &none, FEEDS);
 	b = graph_stage(&g, "eat", &eat, params, 1);
 	graph_write(&g, a, 0, q);
 	graph_read(&g, b, 0, q);
-	rc = graph_start(&g, &options);
+	sched_getaffinity(0, sizeof(before), &before);
+	rc = start(&g, pinned);
 	doze(phase_s);
 	atomic_store_explicit(&swapping, true, memory_order_relaxed); /* a flag */
 	begun = clock_now_ns();
@@ -274,6 +311,7 @@ static void pauses(const char *what, size_t state_bytes, bool mapped, bool all_r
 		row(what, &cuts, percentile(&quiet, 0.5), goal);
 	}
 	graph_fini(&g);
+	sched_setaffinity(0, sizeof(before), &before);
 	free(params);
 	gaps_all(false);
 }
@@ -522,8 +560,9 @@ int main(int argc, char **argv)
 	}
 	if (argc > 1)
 		phase_s = strtod(argv[1], NULL);
-	pauses("pause, state adopted", 0, false, true, "1, 5, 50, 500");
-	pauses("pause, 1 MiB of state mapped", 1 << 20, true, false, "100, 200");
+	pauses("pause, state adopted", 0, false, true, true, "1, 5, 50, 500");
+	pauses("  the same, cores shared", 0, false, false, false, "");
+	pauses("pause, 1 MiB of state mapped", 1 << 20, true, true, false, "100, 200");
 	rate();
 	real(1000);
 	compare();
