@@ -407,12 +407,15 @@ struct worker {
 	unsigned index;
 	_Atomic(struct replica *)
 		next; /* made ready by the activation that just ran: cache-warm */
-	_Atomic uint32_t
-		ticks; /* activations begun, so that others see us stuck in one; odd: it works */
+	/* Changes with each activation, so that others see us stuck in one. Odd: it works. */
+	_Atomic uint32_t ticks;
 	unsigned next_budget; /* how often in a row `next` may still go first */
 	bool found;           /* what it runs now came from a search */
-	bool next_lasts;      /* what was last put into `next` does */
-	uint64_t long_until;  /* `ready` holds some that last before this position */
+	bool next_lasts;      /* what it has put into `next` does */
+	/* Some that it has put into `ready` last, the last one before this position; since when the first
+	 * one waits, or 0. */
+	uint64_t long_until;
+	int64_t long_since_ns;
 	struct pc_queue *ready;
 	pthread_t thread;
 	bool has_thread;
@@ -434,7 +437,7 @@ struct pool {
 	_Atomic bool unwatched;     /* [any] work waits and nobody is parked: see relief.c */
 	_Atomic uint32_t idle;      /* searching << 16 | parked */
 	_Atomic uint32_t permits;   /* futex: a semaphore on which parked workers sleep */
-	_Atomic uint32_t watching;  /* parked workers that look now and then: see worker.c */
+	_Atomic uint32_t watching;  /* parked workers that look now and then: see search.c */
 	_Atomic uint32_t quit;
 	_Atomic uint32_t turn; /* where wake-ups from outside go */
 };

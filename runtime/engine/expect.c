@@ -3,7 +3,7 @@
  * Called by activate.c on the thread that runs the replica. Nothing here changes anything.
  *
  * Pairs
- *   SW1 launch -> SW2, of swap.h    the cut
+ *   SW1 launch of swap.c -> SW2 cut_that_waits: acquire target    the cut; see swap.h
  */
 #include "engine/engine.h"
 

@@ -2,7 +2,7 @@
  *
  * A stage of the pool should not block, but a mistake in one, or a library that it calls, must
  * not stop the rest of the graph: with as many such replicas as workers nobody would be left, and
- * the graph could not even end. While some worker is parked it looks after the others (worker.c).
+ * the graph could not even end. While some worker is parked it looks after the others (search.c).
  * When work waits and none is, whoever sees that raises `unwatched`, and the control thread looks
  * at the workers every TICK_MS until one is parked. When all have been in the same activation for
  * STUCK_TICKS looks it starts another one, up to POOL_RELIEF in all, and says whose stages they
@@ -12,7 +12,7 @@
  * Pairs
  *   RL1 relief_turn's worker: release n_workers -> RL2 pool_size: acquire n_workers    the new worker
  *   RL3 store-then-look, seq_cst: work waits, then look at `unwatched` | lower it, then look for work
- *   K1, K2 of worker.c: who is parked
+ *   K1, K2 of search.c: who is parked
  */
 #include "engine/engine.h"
 

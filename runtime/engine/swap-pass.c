@@ -5,7 +5,7 @@
  * new target. Nothing here waits; memory was made by the control thread.
  *
  * Adopting costs a few stores. What must not be in the way of the next item (telling the control
- * thread, which may be a system call) is put off to the end of the activation: swap_tell().
+ * thread, which may be a system call) is put off until those that were taken are done: swap_tell().
  */
 #include "engine/engine.h"
 

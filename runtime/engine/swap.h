@@ -48,7 +48,7 @@
  * all replicas have passed a later one; a build, when RCU says that nobody looks at it.
  *
  * Pairs
- *   SW1 flip: release target -> SW2 swap_pending, swap_due: acquire target    the cut, and all in it
+ *   SW1 launch: release target -> SW2 step, cut_that_waits: acquire target    the cut, and all in it
  *   SW3 told, trusted, fell, resting: release each -> SW4 has: acquire each    what the replica did
  *   SW5 pass: seq_cst instance -> SW6 swap_stopped, swap_build_of: seq_cst instance    either the one who stops
  *       sees the new instance, or the replica sees the stop (SW7 kick)

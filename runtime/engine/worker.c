@@ -2,116 +2,36 @@
  *
  * Each worker has a FIFO of ready replicas (pcrun's own queue, so that others may take from it)
  * and a place for one more, `next`: the replica that the activation just run made ready; its
- * input is in this core's cache, so it goes first, a limited number of times in a row.
+ * input is in this core's cache, so it goes first, a limited number of times in a row. What a worker
+ * does that has neither is told in search.c.
  *
  * When a second core helps. Moving an item to another core costs more than a small stage spends
  * on it. So short activations stay on the worker that made them ready, and another worker is
  * woken only for work that lasts (WORTH_NS, a few times the price of a wake-up) or when much is
- * waiting (MANY). A long one that is to go on, with only a FEW short ones before it, comes to its turn
- * here sooner than another core would have its lines. The estimate may be wrong: while anybody works, parked workers look every
- * RESCUE_NS whether a worker that has work waiting is stuck in one activation, and then take it.
- * When nobody works all sleep without a time. So whoever begins to work, or makes more work ready
- * in the middle of it, and leaves some waiting, wakes one if nobody watches like that: it is
- * counted in `watching`, and looks once more whether somebody works after it has taken itself off.
- *
- * A worker with nothing to do searches the others' FIFOs for a while and then parks. From a busy worker
- * it takes only what that one will not come to soon: much is waiting there, or it has been in one
- * activation for STEAL_NS. One parked
- * worker is woken at a time, when nobody searches; a searcher that finds something wakes the next
- * one when it was the last searcher and more is waiting (the scheme of Go's scheduler: Vyukov,
- * "Scalable Go Scheduler Design Doc", 2012).
- *
- * `idle` holds both counts in one word, and whoever appends work changes that word too (by 0):
- * either the appender sees the parked worker, or the worker's last look sees the work.
+ * waiting (POOL_MANY). A long one that is to go on itself is no such work before it has to wait: behind
+ * another long one, or for WORTH_NS. The estimate may be wrong: then who watches (search.c) takes what
+ * waits. So whoever begins to work, or makes more work ready in the middle of it, and leaves some
+ * waiting, wakes one if nobody watches.
  *
  * Pairs
- *   K1 pool_wake: acq_rel idle -> K2 park: acq_rel idle      work appended before
- *   K2 park: acq_rel idle -> K1 pool_wake: acq_rel idle      that somebody is parked
- *   K3 permit_give: release permits -> K4 permit_take: acquire permits    the wake-up
- *   K5 pool_quit: release quit -> K6 worker_main: acquire quit
- *   K7 keep: release next -> K8 take_next: acquire next      the replica's fields
- *   K9 begin_tick: seq_cst ticks -> K10 rescue, works: seq_cst ticks       that it works
- *   K11 park: seq_cst watching -> K12 watched: seq_cst watching     who looks at the ticks after it
+ *   K5 pool_quit: release quit -> K6 of search.c
+ *   K7 keep: release next -> K8 worker_take_next of worker.h: acquire next      the replica's fields
+ *   K9 begin_tick: seq_cst ticks -> K10 of search.c: that it works
  */
-#include "engine/engine.h"
+#include "engine/worker.h"
 
 #include "base/clock.h"
 #include "base/error.h"
-#include "base/futex.h"
 
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SEARCHING    (UINT32_C(1) << 16)
-#define PARKED(idle) ((idle) & (SEARCHING - 1))
-#define NEXT_BUDGET  64    /* activations in a row that `next` may go first */
-#define SEARCH_NS    8000  /* about a third of what a wake-up costs */
-#define WORTH_NS     10000 /* activations that last this long are worth another core */
-#define MANY         16    /* so are so many ready replicas */
-#define FEW          2     /* so many short ones do not make a long one wait */
-#define RESCUE_NS    (2 * PC_MS)
-#define STEAL_NS     4000 /* in one activation so long: what waits behind it may be taken away */
+#define NEXT_BUDGET 64    /* activations in a row that `next` may go first */
+#define WORTH_NS    10000 /* activations that last this long are worth another core */
 
 static _Thread_local struct worker *self;
-
-static void permit_give(struct pool *pool, uint32_t n)
-{
-	atomic_fetch_add_explicit(&pool->permits, n, memory_order_release); /* K3 */
-	futex_wake(&pool->permits, (int)n);
-}
-
-/* False: the time was over first. */
-static bool permit_take(struct pool *pool, int64_t until_ns)
-{
-	/* relaxed: the exchange orders */
-	uint32_t have = atomic_load_explicit(&pool->permits, memory_order_relaxed);
-
-	for (;;) {
-		if (have > 0 &&
-		    atomic_compare_exchange_weak_explicit(
-			    &pool->permits, &have, have - 1, memory_order_acquire /* K4 */,
-			    memory_order_relaxed /* tried again */))
-			return true;
-		if (have > 0)
-			continue;
-		if (until_ns != INT64_MAX && clock_now_ns() >= until_ns)
-			return false;
-		futex_wait(&pool->permits, 0, until_ns);
-		/* relaxed: as above */
-		have = atomic_load_explicit(&pool->permits, memory_order_relaxed);
-	}
-}
-
-/* Work has been appended: see that somebody looks. The woken one counts as searching already. */
-static void pool_wake(struct pool *pool)
-{
-	uint32_t idle =
-		atomic_fetch_add_explicit(&pool->idle, 0, memory_order_acq_rel); /* K1 */
-
-	while (PARKED(idle) > 0 && idle < SEARCHING)
-		if (atomic_compare_exchange_weak_explicit(
-			    &pool->idle, &idle, idle - 1 + SEARCHING,
-			    memory_order_acq_rel /* K1 */, memory_order_relaxed /* again */)) {
-			permit_give(pool, 1);
-			return;
-		}
-}
-
-static bool watched(const struct pool *pool)
-{
-	return atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&pool->watching,
-	                            memory_order_seq_cst) > 0; /* K12 */
-}
-
-/* Is there anybody who could watch? */
-bool pool_any_parked(const struct pool *pool)
-{
-	/* relaxed: who parks after the look at `watching` sees that we work */
-	return PARKED(atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&pool->idle,
-	                                   memory_order_relaxed)) > 0;
-}
 
 static void append(struct worker *w, struct replica *r)
 {
@@ -131,22 +51,26 @@ static bool lasts(const struct replica *r)
 static bool keep(struct worker *w, struct replica *r)
 {
 	struct replica *none = NULL;
+	bool long_one = lasts(r); /* afterwards it may be run, end and be gone */
 
-	w->next_lasts = lasts(r); /* afterwards it may be run, end and be gone */
-	return atomic_compare_exchange_strong_explicit(&w->next, &none, r,
-	                                               memory_order_release /* K7 */,
-	                                               memory_order_relaxed /* not followed */);
+	if (!atomic_compare_exchange_strong_explicit(&w->next, &none, r,
+	                                             memory_order_release /* K7 */,
+	                                             memory_order_relaxed /* not followed */))
+		return false;
+	w->next_lasts = long_one;
+	return true;
 }
 
-static struct replica *take_next(struct worker *w)
+/* One that lasts waits in our FIFO, or in front of it. */
+static bool long_one_waits(struct worker *w)
 {
-	/* relaxed look: an empty place costs no exchange */
-	if (!atomic_load_explicit(&w->next, memory_order_relaxed))
-		return NULL;
-	return atomic_exchange_explicit(&w->next, NULL, memory_order_acquire); /* K8 */
+	/* relaxed: only whether there is one */
+	if (atomic_load_explicit(&w->next, memory_order_relaxed) && w->next_lasts)
+		return true;
+	return queue_position(w->ready) < w->long_until;
 }
 
-/* Returns whether it lasts. Where the last one that does stands is noted: see long_wait(). */
+/* Returns whether it lasts. Then it is noted where it stands. */
 static bool append_own(struct worker *w, struct replica *r)
 {
 	bool long_one = lasts(r);
@@ -157,13 +81,27 @@ static bool append_own(struct worker *w, struct replica *r)
 	return long_one;
 }
 
-/* What is appended now will have to wait: for one that lasts, or for more than a few. */
-static bool long_wait(struct worker *w)
+/* The one that has just run is to go on. */
+static void append_again(struct worker *w, struct replica *r)
 {
-	/* relaxed: only whether there is one */
-	if (atomic_load_explicit(&w->next, memory_order_relaxed) && w->next_lasts)
-		return true;
-	return queue_position(w->ready) < w->long_until || queue_fill(w->ready) > FEW;
+	bool others = long_one_waits(w);
+
+	if (!append_own(w, r))
+		return;
+	if (others)
+		pool_wake(&w->engine->pool);
+	else
+		w->long_since_ns = w->scratch.now_ns ? w->scratch.now_ns : clock_now_ns();
+}
+
+/* About to run another: has it had to wait? (After a search the time is not known, and it is ours.) */
+static void see_to_the_long(struct worker *w)
+{
+	if (w->long_since_ns == 0 || w->scratch.now_ns - w->long_since_ns < WORTH_NS)
+		return;
+	w->long_since_ns = 0;
+	if (queue_position(w->ready) < w->long_until)
+		pool_wake(&w->engine->pool);
 }
 
 /* Work waits. With nobody parked nobody will look whether those who work come back: the control thread
@@ -190,7 +128,7 @@ void pool_ready(struct engine *e, struct replica *r)
 		return;
 	}
 	if ((w->scratch.final || !lasts(r)) && keep(w, r)) {
-		if (w->scratch.final || watched(pool))
+		if (w->scratch.final || pool_watched(pool))
 			return;
 		if (pool_any_parked(pool))
 			pool_wake(pool);
@@ -198,16 +136,9 @@ void pool_ready(struct engine *e, struct replica *r)
 		return;
 	}
 	long_one = append_own(w, r);
-	if (long_one || queue_fill(w->ready) > MANY || !watched(pool))
+	if (long_one || queue_fill(w->ready) > POOL_MANY || !pool_watched(pool))
 		pool_wake(pool);
 	see_to_relief(e);
-}
-
-static struct replica *take_from(struct worker *w)
-{
-	void *r = NULL;
-
-	return pc_queue_take(w->ready, &r, 0) == PC_OK ? r : NULL;
 }
 
 static struct replica *own_work(struct worker *w)
@@ -216,207 +147,13 @@ static struct replica *own_work(struct worker *w)
 
 	if (w->next_budget > 0) {
 		w->next_budget--;
-		r = take_next(w);
+		r = worker_take_next(w);
 		if (r)
 			return r;
 	}
 	w->next_budget = NEXT_BUDGET;
-	r = take_from(w);
-	return r ? r : take_next(w);
-}
-
-/* Otherwise two workers that share a few short stages would take them from each other all the time,
- * and the items with them, which cost more to move than to process: three stages 21.5 ns an item
- * instead of 19 on one core. (Go's scheduler is as reluctant to steal what it keeps in runnext.) */
-static bool may_steal(struct worker *w, unsigned index, int64_t now_ns)
-{
-	struct worker *victim = &w->engine->pool.workers[index];
-	struct worker_seen *seen = &w->seen[index];
-	uint32_t ticks;
-
-	/* relaxed, both: a busy worker comes to its work itself, or is rescued */
-	if (victim == w || atomic_load_explicit(&victim->searching, memory_order_relaxed) ||
-	    queue_fill(victim->ready) > MANY)
-		return true;
-	/* relaxed: as above */
-	ticks = atomic_load_explicit(&victim->ticks, memory_order_relaxed);
-	if (ticks != seen->steal_ticks) {
-		seen->steal_ticks = ticks;
-		seen->since_ns = now_ns;
-	}
-	return now_ns - seen->since_ns >= STEAL_NS;
-}
-
-static struct replica *steal(struct worker *w, int64_t now_ns)
-{
-	struct pool *pool = &w->engine->pool;
-	unsigned n = pool_size(pool);
-	struct replica *r;
-
-	w->random = w->random * 1664525u + 1013904223u;
-	for (unsigned i = 0; i < n; i++) {
-		unsigned victim = (w->random / 65536u + i) % n;
-
-		r = may_steal(w, victim, now_ns) ? take_from(&pool->workers[victim]) : NULL;
-		if (r)
-			return r;
-	}
-	return NULL;
-}
-
-/* A worker that has not begun an activation since we last looked may be stuck in a long one,
- * with work kept for itself. *ret_busy: somebody works at all. */
-static struct replica *rescue(struct worker *w, bool *ret_busy)
-{
-	struct pool *pool = &w->engine->pool;
-
-	*ret_busy = false;
-	for (unsigned i = 0; i < pool_size(pool); i++) {
-		struct worker *other = &pool->workers[i];
-		uint32_t ticks =
-			atomic_load_explicit(&other->ticks, memory_order_seq_cst); /* K10 */
-		bool stuck = (ticks & 1) && ticks == w->seen[i].rescue_ticks;
-
-		if (other == w)
-			continue;
-		*ret_busy |= ticks & 1;
-		w->seen[i].rescue_ticks = ticks;
-		if (stuck) {
-			struct replica *r = take_from(other);
-
-			r = r ? r : take_next(other);
-			if (r)
-				return r;
-		}
-	}
-	return NULL;
-}
-
-static bool works(const struct worker *w)
-{
-	const struct pool *pool = &w->engine->pool;
-
-	for (unsigned i = 0; i < pool_size(pool); i++) {
-		struct worker *other = &pool->workers[i];
-
-		if (other != w &&
-		    atomic_load_explicit(&other->ticks, memory_order_seq_cst) & 1) /* K10 */
-			return true;
-	}
-	return false;
-}
-
-static bool quitting(const struct pool *pool)
-{
-	return atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&pool->quit,
-	                            memory_order_acquire) != 0; /* K6 */
-}
-
-/* From parked back to searching without having slept. Whoever is parked stands for one of the count
- * in `idle`, or for one permit that a waker has made of it; but not for a certain one: another
- * worker may come, park, and take the permit. So both are tried in turn; waiting for a permit
- * alone could be for ever, with work in our hands. */
-static void unpark(struct pool *pool)
-{
-	/* relaxed, here and below: the exchanges decide */
-	uint32_t idle = atomic_load_explicit(&pool->idle, memory_order_relaxed);
-
-	for (;;) {
-		/* relaxed: as above */
-		uint32_t have = atomic_load_explicit(&pool->permits, memory_order_relaxed);
-
-		if (PARKED(idle) > 0) {
-			if (atomic_compare_exchange_weak_explicit(
-				    &pool->idle, &idle, idle - 1 + SEARCHING,
-				    memory_order_acq_rel /* K2 */,
-				    memory_order_relaxed /* again */))
-				return;
-			continue;
-		}
-		if (have > 0 &&
-		    atomic_compare_exchange_weak_explicit(&pool->permits, &have, have - 1,
-		                                          memory_order_acquire /* K4 */,
-		                                          memory_order_relaxed /* again */))
-			return;
-		cpu_relax();
-		/* relaxed: as above */
-		idle = atomic_load_explicit(&pool->idle, memory_order_relaxed);
-	}
-}
-
-/* True: a permit came. Counted as watching before and after. */
-static bool sleep_parked(struct worker *w, bool busy)
-{
-	struct pool *pool = &w->engine->pool;
-	bool permit = false;
-
-	if (busy)
-		return permit_take(pool, clock_now_ns() + RESCUE_NS);
-	atomic_fetch_sub_explicit(&pool->watching, 1, memory_order_seq_cst); /* K11 */
-	if (!works(w))
-		permit = permit_take(pool, INT64_MAX);
-	atomic_fetch_add_explicit(&pool->watching, 1, memory_order_seq_cst); /* K11 */
-	return permit;
-}
-
-/* Sleep until there is a permit, or until a rescue finds work. Returns counted as searching. */
-static struct replica *park(struct worker *w)
-{
-	struct pool *pool = &w->engine->pool;
-	struct replica *r;
-	bool busy, permit = false;
-
-	atomic_fetch_sub_explicit(&pool->idle, SEARCHING - 1, memory_order_acq_rel); /* K2 */
-	atomic_fetch_add_explicit(&pool->watching, 1, memory_order_seq_cst);         /* K11 */
-	r = steal(w, clock_now_ns());
-	while (!r && !permit && !quitting(pool)) {
-		r = rescue(w, &busy);
-		if (!r)
-			permit = sleep_parked(w, busy);
-	}
-	atomic_fetch_sub_explicit(&pool->watching, 1, memory_order_seq_cst); /* K11 */
-	if (!permit)
-		unpark(pool);
-	return r;
-}
-
-/* Returns work, or NULL when the pool quits. */
-static struct replica *search(struct worker *w)
-{
-	struct pool *pool = &w->engine->pool;
-	int64_t now = clock_now_ns(), until = now + SEARCH_NS;
-	struct replica *r;
-
-	/* relaxed: others may take what is in our FIFO a little later, too */
-	atomic_store_explicit(&w->searching, true, memory_order_relaxed);
-	/* relaxed: entering the search promises nothing yet */
-	atomic_fetch_add_explicit(&pool->idle, SEARCHING, memory_order_relaxed);
-	for (;;) {
-		r = steal(w, now);
-		if (r)
-			break;
-		if (quitting(pool))
-			return NULL;
-		now = clock_now_ns();
-		if (now < until) {
-			cpu_relax();
-			continue;
-		}
-		r = park(w);
-		if (r)
-			break;
-		now = clock_now_ns();
-		until = now + SEARCH_NS;
-	}
-	/* relaxed: as above */
-	atomic_store_explicit(&w->searching, false, memory_order_relaxed);
-	/* The last searcher to find something sends the next one when more is waiting. */
-	if (atomic_fetch_sub_explicit(&pool->idle, SEARCHING, memory_order_acq_rel) /* K2 */ <
-	            2 * SEARCHING &&
-	    queue_fill(w->ready) > MANY)
-		pool_wake(pool);
-	w->found = true;
-	return r;
+	r = worker_take_from(w);
+	return r ? r : worker_take_next(w);
 }
 
 /* Something moves; odd as long as there is work, also between two activations, or who happened to look
@@ -442,13 +179,6 @@ static void end_ticks(struct worker *w)
 	                      memory_order_relaxed); /* relaxed: as above */
 }
 
-static bool has_more(struct worker *w)
-{
-	/* relaxed: only whether there is something. The queue must say it exactly: an estimate that two
-	 * who append at once have set back may stay so, and nobody look after what is there. */
-	return atomic_load_explicit(&w->next, memory_order_relaxed) || queue_has_item(w->ready);
-}
-
 /* About to work: does anything wait that nobody would look after? A searcher answers for all that
  * has come while it searched, for nobody else was woken then. */
 static void see_to_the_rest(struct worker *w)
@@ -457,20 +187,18 @@ static void see_to_the_rest(struct worker *w)
 	bool found = w->found, more;
 
 	w->found = false;
-	if (watched(pool))
+	/* relaxed, `unwatched`: whoever appends asks as well; this only saves the look */
+	if (pool_watched(pool) ||
+	    (!pool_any_parked(pool) &&
+	     atomic_load_explicit(&pool->unwatched, memory_order_relaxed)))
 		return;
-	if (!pool_any_parked(pool)) {
-		/* relaxed: whoever appends asks as well; this only saves the look */
-		if (!atomic_load_explicit(&pool->unwatched, memory_order_relaxed) &&
-		    has_more(w))
-			relief_ask(w->engine);
-		return;
-	}
-	more = has_more(w);
+	more = worker_has_more(w);
 	for (unsigned i = 0; i < pool_size(pool) && found && !more; i++)
-		more = has_more(&pool->workers[i]);
-	if (more)
+		more = worker_has_more(&pool->workers[i]);
+	if (more && pool_any_parked(pool))
 		pool_wake(pool);
+	else if (more)
+		relief_ask(w->engine);
 }
 
 static void run(struct worker *w, struct replica *r)
@@ -483,16 +211,13 @@ static void run(struct worker *w, struct replica *r)
 	task_begin(r);
 	begin_tick(w);
 	see_to_the_rest(w);
+	see_to_the_long(w);
 	act = activate(r, &w->scratch);
 	w->scratch.final = false;
 	if (section)
 		section_leave(section);
-	if (task_settle(r, act)) {
-		bool wait = long_wait(w);
-
-		if (append_own(w, r) && wait)
-			pool_wake(&w->engine->pool);
-	}
+	if (task_settle(r, act))
+		append_again(w, r);
 }
 
 static void *worker_main(void *arg)
@@ -504,12 +229,12 @@ static void *worker_main(void *arg)
 	self = w;
 	crash_stack_begin(&stack);
 	item_cache_set_current(&w->scratch.cache);
-	while (!quitting(&w->engine->pool)) {
+	while (!pool_quitting(&w->engine->pool)) {
 		r = own_work(w);
 		if (!r) {
 			w->scratch.now_ns = 0;
 			end_ticks(w);
-			r = search(w);
+			r = worker_search(w);
 		}
 		if (r)
 			run(w, r);
@@ -522,7 +247,7 @@ static void *worker_main(void *arg)
 bool pool_has_work(struct pool *pool)
 {
 	for (unsigned i = 0; i < pool_size(pool); i++)
-		if (has_more(&pool->workers[i]))
+		if (worker_has_more(&pool->workers[i]))
 			return true;
 	return false;
 }
@@ -558,7 +283,7 @@ void pool_quit(struct engine *e)
 
 	atomic_store_explicit(&pool->quit, 1, memory_order_release); /* K5 */
 	if (pool_size(pool) > 0)
-		permit_give(pool, pool_size(pool));
+		pool_permit(pool, pool_size(pool));
 	for (unsigned i = 0; i < pool_size(pool); i++) {
 		struct worker *w = &pool->workers[i];
 
