@@ -59,6 +59,7 @@ static void add_compiler(struct command *c)
 static void add_flags(struct command *c)
 {
 	static const char *const flags[] = {
+		"-pipe",
 		"-O2",
 		"-g",
 		"-Wall",
