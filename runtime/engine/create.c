@@ -258,6 +258,13 @@ int create_worker(struct engine *e)
 	return PC_OK;
 }
 
+void create_undo_worker(struct worker *w)
+{
+	scratch_fini(&w->scratch);
+	free(w->seen);
+	pc_queue_destroy(w->ready);
+}
+
 void create_batch(struct engine *e, uint32_t replicas)
 {
 	bool many = replicas / e->pool.n_asked >= ENGINE_MANY;
@@ -387,11 +394,8 @@ void engine_destroy(struct engine *e)
 		pc_queue_destroy(e->sections[i]->waiting);
 		free(e->sections[i]);
 	}
-	for (unsigned i = 0; i < pool_size(&e->pool); i++) {
-		scratch_fini(&e->pool.workers[i].scratch);
-		free(e->pool.workers[i].seen);
-		pc_queue_destroy(e->pool.workers[i].ready);
-	}
+	for (unsigned i = 0; i < pool_size(&e->pool); i++)
+		create_undo_worker(&e->pool.workers[i]);
 	free(e->pool.workers);
 	free(e->stages);
 	free(e->places);

@@ -84,11 +84,14 @@ static void relieve(struct engine *e)
 
 	if (n == pool->n_asked + POOL_RELIEF || create_worker(e))
 		return;
+	if (pool_start_worker(&pool->workers[n])) {
+		create_undo_worker(&pool->workers[n]);
+		return;
+	}
 	if (n == pool->n_asked)
 		say(e);
 	/* Others may search it from now on. */
 	atomic_store_explicit(&pool->n_workers, n + 1, memory_order_release); /* RL1 */
-	pool_start_worker(&pool->workers[n]);
 }
 
 static void on_tick(uv_timer_t *timer)

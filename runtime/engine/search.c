@@ -1,17 +1,16 @@
 /* engine/search.c: a worker without work: it searches, takes from others, parks, and watches.
  *
  * A worker with nothing to do searches the others' FIFOs for a while and then parks. From a busy worker
- * it takes only what that one will not come to soon: much is waiting there, or it has been in one
- * activation for STEAL_NS. One parked worker is woken at a time, when nobody searches; a searcher that
- * finds something wakes the next one when it was the last searcher and more is waiting (the scheme of
- * Go's scheduler: Vyukov, "Scalable Go Scheduler Design Doc", 2012).
+ * it takes only what that one will not come to soon: much is waiting there, something has waited long,
+ * or it has been in one activation for STEAL_NS. One parked worker is woken at a time, when nobody
+ * searches; for what else has come meanwhile a searcher that finds something wakes the next one (the
+ * scheme of Go's scheduler: Vyukov, "Scalable Go Scheduler Design Doc", 2012).
  *
- * Watching. While anybody works, one parked worker looks every RESCUE_NS whether a worker that has work
- * waiting is stuck in one activation, and then takes it. The others, and when nobody works all, sleep
- * without a time. Who watches is counted in `watching`, and looks once more whether somebody works after
- * it has taken itself off: whoever works either sees that nobody watches, and wakes one where something
- * waits (worker.c), or is seen. Who goes to work after a search sees to what waits anywhere, for nobody
- * else was woken meanwhile; so one who watches is enough.
+ * Watching. Who parks while anybody works looks every RESCUE_NS whether a worker that has work waiting
+ * is stuck in one activation, or has none to run and yet some in its FIFO, and then takes it. One such
+ * is enough: the others, and when nobody works all, sleep without a time. Who watches is counted in
+ * `watching`, and looks once more whether somebody works after it has taken itself off: whoever works
+ * either sees that nobody watches, and wakes one where something waits (worker.c), or is seen.
  *
  * `idle` holds both counts in one word, and whoever appends work changes that word too (by 0):
  * either the appender sees the parked worker, or the worker's last look sees the work.
@@ -82,9 +81,9 @@ void pool_wake(struct pool *pool)
 /* Is there anybody who could watch? */
 bool pool_any_parked(const struct pool *pool)
 {
-	/* relaxed: who parks after the look at `watching` sees that we work */
+	/* Who parks after the look at `watching` sees that we work. Ordered after `unwatched` in relief.c. */
 	return PARKED(atomic_load_explicit((_Atomic uint32_t *)(uintptr_t)&pool->idle,
-	                                   memory_order_relaxed)) > 0;
+	                                   memory_order_seq_cst)) > 0; /* RL3 */
 }
 
 /* Otherwise two workers that share a few short stages would take them from each other all the time,
@@ -96,8 +95,10 @@ static bool may_steal(struct worker *w, unsigned index, int64_t now_ns)
 	struct worker_seen *seen = &w->seen[index];
 	uint32_t ticks;
 
-	/* relaxed, both: a busy worker comes to its work itself, or is rescued */
+	/* relaxed, all: a busy worker comes to its work itself, or is rescued */
 	if (victim == w || atomic_load_explicit(&victim->searching, memory_order_relaxed) ||
+	    /* relaxed: as above */
+	    atomic_load_explicit(&victim->overdue, memory_order_relaxed) ||
 	    queue_fill(victim->ready) > POOL_MANY)
 		return true;
 	/* relaxed: as above */
@@ -201,8 +202,7 @@ static void unpark(struct pool *pool)
 	}
 }
 
-/* True: a permit came. Counted as watching before and after. One who watches is enough: when he goes to
- * work he sees to the rest. */
+/* True: a permit came. Counted as watching before and after. */
 static bool sleep_parked(struct worker *w, bool busy)
 {
 	struct pool *pool = &w->engine->pool;
@@ -232,6 +232,9 @@ static struct replica *park(struct worker *w)
 		r = rescue(w, &busy);
 		if (!r)
 			permit = sleep_parked(w, busy);
+		/* what has come to one that is parked, when its waker found a searcher: ourselves, say */
+		if (!r && !permit)
+			r = steal(w, clock_now_ns());
 	}
 	atomic_fetch_sub_explicit(&pool->watching, 1, memory_order_seq_cst); /* K11 */
 	if (!permit)

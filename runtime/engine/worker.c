@@ -81,6 +81,14 @@ static bool append_own(struct worker *w, struct replica *r)
 	return long_one;
 }
 
+/* Whoever searches may take what waits here, also while we are at work. */
+static void say_overdue(struct worker *w)
+{
+	/* relaxed: only we write it; who sees it late comes to it by another way */
+	atomic_store_explicit(&w->overdue, true, memory_order_relaxed);
+	pool_wake(&w->engine->pool);
+}
+
 /* The one that has just run is to go on. */
 static void append_again(struct worker *w, struct replica *r)
 {
@@ -89,19 +97,27 @@ static void append_again(struct worker *w, struct replica *r)
 	if (!append_own(w, r))
 		return;
 	if (others)
-		pool_wake(&w->engine->pool);
-	else
+		say_overdue(w);
+	if (w->long_since_ns == 0)
 		w->long_since_ns = w->scratch.now_ns ? w->scratch.now_ns : clock_now_ns();
 }
 
-/* About to run another: has it had to wait? (After a search the time is not known, and it is ours.) */
+/* About to run another. The time is not always known. */
 static void see_to_the_long(struct worker *w)
 {
-	if (w->long_since_ns == 0 || w->scratch.now_ns - w->long_since_ns < WORTH_NS)
+	/* relaxed, all here: ours */
+	bool overdue = atomic_load_explicit(&w->overdue, memory_order_relaxed);
+
+	if (w->long_since_ns == 0)
 		return;
-	w->long_since_ns = 0;
-	if (queue_position(w->ready) < w->long_until)
-		pool_wake(&w->engine->pool);
+	if (queue_position(w->ready) >= w->long_until) {
+		w->long_since_ns = 0;
+		if (overdue)
+			/* relaxed: as above */
+			atomic_store_explicit(&w->overdue, false, memory_order_relaxed);
+	} else if (!overdue && w->scratch.now_ns - w->long_since_ns >= WORTH_NS) {
+		say_overdue(w);
+	}
 }
 
 /* Work waits. With nobody parked nobody will look whether those who work come back: the control thread
@@ -179,25 +195,38 @@ static void end_ticks(struct worker *w)
 	                      memory_order_relaxed); /* relaxed: as above */
 }
 
+/* For one that comes from a search. `watched`: only those who have nothing to run are not looked after at
+ * once. */
+static bool any_has_more(struct pool *pool, bool watched)
+{
+	for (unsigned i = 0; i < pool_size(pool); i++) {
+		struct worker *w = &pool->workers[i];
+
+		/* relaxed: one that begins to work sees to the rest itself */
+		if ((!watched || atomic_load_explicit(&w->searching, memory_order_relaxed)) &&
+		    worker_has_more(w))
+			return true;
+	}
+	return false;
+}
+
 /* About to work: does anything wait that nobody would look after? A searcher answers for all that
  * has come while it searched, for nobody else was woken then. */
 static void see_to_the_rest(struct worker *w)
 {
 	struct pool *pool = &w->engine->pool;
-	bool found = w->found, more;
+	bool found = w->found, watched = pool_watched(pool), parked = pool_any_parked(pool);
 
 	w->found = false;
-	/* relaxed, `unwatched`: whoever appends asks as well; this only saves the look */
-	if (pool_watched(pool) ||
-	    (!pool_any_parked(pool) &&
-	     atomic_load_explicit(&pool->unwatched, memory_order_relaxed)))
+	/* relaxed, `unwatched`: it is lowered before its last look at what waits */
+	if (!found && (watched || (!parked && atomic_load_explicit(&pool->unwatched,
+	                                                           memory_order_relaxed))))
 		return;
-	more = worker_has_more(w);
-	for (unsigned i = 0; i < pool_size(pool) && found && !more; i++)
-		more = worker_has_more(&pool->workers[i]);
-	if (more && pool_any_parked(pool))
+	if ((watched || !worker_has_more(w)) && (!found || !any_has_more(pool, watched)))
+		return;
+	if (parked)
 		pool_wake(pool);
-	else if (more)
+	else
 		relief_ask(w->engine);
 }
 

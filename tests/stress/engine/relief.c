@@ -24,6 +24,8 @@ static _Atomic bool third_has_run;
 static int produce(struct pc_stage *st, void *state)
 {
 	(void)state;
+	/* both workers are parked by then, most likely */
+	nanosleep(&(struct timespec){0, 20000000}, NULL);
 	for (uint32_t i = 0; i < 2; i++)
 		if (pc_emit_copy(st, 0, &i, sizeof(i)))
 			return pc_fail(st, "emit");

@@ -258,8 +258,37 @@ static const struct pc_stage_desc pass_desc = {.name = "pass",
                                                .state_size = sizeof(struct count),
                                                .process = pass_process};
 
-/* `inside`: a worker makes both ready, and runs one of them itself. */
-static void parked(bool inside, const char *what)
+/* Never out of work, and never long at it. */
+static int busy_produce(struct pc_stage *st, void *state)
+{
+	(void)state;
+	return emit(st, 0) ? PC_ERROR : flagged(0) < 2 ? PC_OK : PC_END;
+}
+
+static int busy_process(struct pc_stage *st, void *state, struct pc_item *item)
+{
+	(void)st;
+	(void)state;
+	(void)item;
+	return PC_OK;
+}
+
+static const struct pc_stage_desc busy_source = {
+	.name = "busy", .outputs = ports, .n_outputs = 1, .produce = busy_produce};
+static const struct pc_stage_desc busy_sink = {
+	.name = "sink", .inputs = ports, .n_inputs = 1, .process = busy_process};
+
+static void keep_busy(struct graph *g)
+{
+	struct plan_queue *q = graph_queue(g, "busy", 4);
+
+	graph_write(g, graph_stage(g, "busy", &busy_source, NULL, 1), 0, q);
+	graph_read(g, graph_stage(g, "busy-sink", &busy_sink, NULL, 1), 0, q);
+}
+
+/* `inside`: a worker makes both ready, and runs one of them itself. `busy`: one has work all the time,
+ * and one watches that. */
+static void parked(bool inside, bool busy, const char *what)
 {
 	struct plan_queue *a, *b, *c;
 	struct plan_stage *s;
@@ -282,7 +311,9 @@ static void parked(bool inside, const char *what)
 		graph_write(&g, s, 1, b);
 		graph_read(&g, graph_stage(&g, "left", &meet_sink, NULL, 1), 0, a);
 		graph_read(&g, graph_stage(&g, "right", &meet_sink, NULL, 1), 0, b);
-		rc = graph_run(&g, 3);
+		if (busy)
+			keep_busy(&g);
+		rc = graph_run(&g, busy ? 4 : 3);
 		if (rc != PC_OK || i == 9)
 			break;
 		graph_fini(&g);
@@ -390,8 +421,10 @@ int main(void)
 {
 	room();
 	both();
-	parked(false, "two stages made ready from outside run side by side");
-	parked(true, "two stages made ready by one worker run side by side");
+	parked(false, false, "two stages made ready from outside run side by side");
+	parked(true, false, "two stages made ready by one worker run side by side");
+	parked(false, true, "two made ready from outside, while one works and one watches");
+	parked(true, true, "two made ready by one worker, while one works and one watches");
 	memory();
 	timed();
 	printf("1..%d\n", n_tests);
