@@ -121,7 +121,7 @@ for round in $(seq 1 "$rounds"); do
 	measure oversubscribed "$engine" chain-8 $((5000000 / scale)) $((4 * cores))
 	scenario section 8000000
 	scenario mutex 8000000
-	scenario fairness 2000000
+	scenario fairness 10000000
 	scenario futex 2000
 	scenario latency 2000
 	scenario idle 0

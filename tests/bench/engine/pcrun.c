@@ -491,7 +491,7 @@ int main(int argc, char **argv)
 		figure = mutexes(n ? n : 8000000);
 	} else if (strcmp(what, "fairness") == 0) {
 		unit = "slowest/fastest";
-		figure = fairness(n ? n : 2000000);
+		figure = fairness(n ? n : 10000000);
 	} else if (strcmp(what, "latency") == 0) {
 		figure = latency(n ? n : 2000);
 	} else if (strcmp(what, "futex") == 0) {
