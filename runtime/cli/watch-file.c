@@ -1,7 +1,8 @@
 /* cli/watch-file.c: what a change of a file means: wait, take it, or leave it.
  *
  * After the last event a file must be quiet for 20 ms: linkers and editors write in many steps, and
- * strip comes right behind the linker. Then it is looked at as a whole. What is not whole is looked
+ * strip comes right behind the linker. Of a source the second half of that passes while it is compiled
+ * (loader/swap.c refuses it when it was written to in that time). Then it is looked at as a whole. What is not whole is looked
  * at again, ever less often, and after a second that is said. What is whole becomes a job for each
  * stage that uses it; while one waits for its turn no second one is made, because it takes what
  * lies there when it begins, and one that finds its file in motion again vanishes: the event that
@@ -33,7 +34,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { QUIET_MS = 20 };
+enum { QUIET_MS = 20, QUIET_SOURCE_MS = 10 };
 /* From one look to the next; the last one is a second after the first. */
 static const unsigned later_ms[] = {20, 50, 100, 200, 300, 330};
 enum { N_LATER = sizeof(later_ms) / sizeof(later_ms[0]) };
@@ -54,6 +55,11 @@ bool watched_same(const struct trace *a, const struct trace *b)
 	return a->dev == b->dev && a->ino == b->ino && a->size == b->size &&
 	       a->changed.tv_sec == b->changed.tv_sec &&
 	       a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+static unsigned quiet_ms(const struct watched *f)
+{
+	return watched_is_source(f) ? QUIET_SOURCE_MS : QUIET_MS;
 }
 
 /* ------------------------------------------------------------------------------ looking --- */
@@ -138,7 +144,7 @@ static bool has_moved(void *user, const struct job *job)
 		return true;
 	f->has_code = false;
 	if (!uv_is_active((const uv_handle_t *)&f->timer))
-		uv_timer_start(&f->timer, on_timer, QUIET_MS, 0);
+		uv_timer_start(&f->timer, on_timer, quiet_ms(f), 0);
 	return true;
 }
 
@@ -391,5 +397,5 @@ void watched_touch(struct watched *f, bool header)
 	f->tries = 0;
 	f->touches++;
 	f->header |= header;
-	uv_timer_start(&f->timer, on_timer, QUIET_MS, 0);
+	uv_timer_start(&f->timer, on_timer, quiet_ms(f), 0);
 }

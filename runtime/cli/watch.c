@@ -56,7 +56,7 @@ static void forget_places(struct watch *w, struct place *places, size_t n)
 	}
 }
 
-static bool is_source(const struct watched *f)
+bool watched_is_source(const struct watched *f)
 {
 	size_t n = strlen(f->file);
 
@@ -151,7 +151,7 @@ static bool walk(struct watched *f, char rest[2 * PATH_MAX], char dir[PATH_MAX])
 				strcpy(dir, "/");
 			continue;
 		}
-		if (leaf && is_source(f))
+		if (leaf && watched_is_source(f))
 			add_place(f, dir, NULL, true); /* headers beside it */
 		if (strlen(path) >= PATH_MAX)
 			return false;
@@ -194,7 +194,7 @@ bool watched_find(struct watched *f)
 		if (!walk(f, rest, dir))
 			poll_instead(f->watch);
 	}
-	if (is_source(f))
+	if (watched_is_source(f))
 		add_headers(f);
 	for (size_t i = 0; i < f->n_places; i++)
 		more |= !f->places[i].name && !place_of_headers(old, n_old, f->places[i].wd);
@@ -214,7 +214,7 @@ static bool is_header(const char *name)
 static void touch_all(struct watch *w)
 {
 	for (struct watched *f = w->files; f; f = f->next)
-		watched_touch(f, is_source(f));
+		watched_touch(f, watched_is_source(f));
 }
 
 static void take_event(struct watch *w, const struct inotify_event *e)

@@ -80,6 +80,7 @@ void watched_init(struct watched *f);
 void watched_touch(struct watched *f, bool header);
 /* watch.c: where it is now, and its headers. True: headers of other directories count from now on. */
 bool watched_find(struct watched *f);
+bool watched_is_source(const struct watched *f);
 struct trace watched_trace(const char *file);
 bool watched_same(const struct trace *a, const struct trace *b);
 

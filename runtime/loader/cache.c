@@ -212,8 +212,10 @@ static char *next_name(char **at)
 }
 
 /* Writes the lines of a record behind what is in it, and hashes them into *hash. False when
- * a file can't be read or is as young as the build, so that nobody knows what was compiled. */
-static bool list_files(char *rule, struct timespec started, struct buf *lines, uint64_t *hash)
+ * a file can't be read or is as young as the build, so that nobody knows what was compiled; or was
+ * moved there since, whatever its age. */
+static bool list_files(char *rule, const struct cache_time *started, struct buf *lines,
+                       uint64_t *hash)
 {
 	char *name, *at = strchr(rule, ':');
 	bool settled = at != NULL;
@@ -227,7 +229,8 @@ static bool list_files(char *rule, struct timespec started, struct buf *lines, u
 
 		if (!hash_file(name, &content, &st) || strchr(name, '\n'))
 			return false;
-		if (!is_before(st.st_mtim, started))
+		if (!is_before(st.st_mtim, started->stamped) ||
+		    is_before(started->exact, st.st_ctim))
 			settled = false;
 		*hash = cache_hash(*hash, &content, sizeof(content));
 		buf_addf(lines, "%016" PRIx64 " %s\n", content, name);
@@ -259,7 +262,7 @@ static bool write_record(const char *record, const char *object, const char *lin
 }
 
 int cache_add(const char *dir, const char *stem, const char *record, uint64_t key,
-              const char *made, const char *depfile, struct timespec started,
+              const char *made, const char *depfile, const struct cache_time *started,
               struct buf *object, struct pc_error **err)
 {
 	char *rule = read_text(depfile);

@@ -27,10 +27,17 @@ bool cache_find(const char *record, struct buf *object);
 /* The files of a record, each ended by a newline, the source first. False: there is none. */
 bool cache_files(const char *record, struct buf *names);
 
+/* When a compiler was started: by the clock that file systems stamp files with mostly, whose ticks may
+ * be 10 ms long, and exactly. A file is as it was when it was written before the former, and nothing
+ * has happened to it since the latter. */
+struct cache_time {
+	struct timespec stamped, exact;
+};
+
 /* Take `made` in as DIR/STEM-HASH.so, and write the record. `depfile` is what the compiler wrote
- * (cc -MMD); files that changed since `started` make it a build without a record. */
+ * (cc -MMD); files that may have changed since `started` make it a build without a record. */
 int cache_add(const char *dir, const char *stem, const char *record, uint64_t key,
-              const char *made, const char *depfile, struct timespec started,
+              const char *made, const char *depfile, const struct cache_time *started,
               struct buf *object, struct pc_error **err);
 
 /* Remove what nobody has used for 30 days. */

@@ -233,7 +233,7 @@ static int build_in(struct command *c, const char *work, const char *dir, const 
 	char *made = arena_format(&c->arena, "%s/%s.so", work, stem ? stem : "");
 	char *depfile = arena_format(&c->arena, "%s.deps", made ? made : "");
 	const char *const last[] = {"-MMD", "-MF", depfile, "-o", made, source, "-lm"};
-	struct timespec started;
+	struct cache_time started;
 	int r;
 
 	for (size_t i = 0; i < sizeof(last) / sizeof(last[0]) && !arena_failed(&c->arena); i++)
@@ -241,11 +241,11 @@ static int build_in(struct command *c, const char *work, const char *dir, const 
 	if (arena_failed(&c->arena))
 		return error_set(err, PC_NOMEM, "no memory to compile %s", source);
 	c->words[c->n] = NULL;
-	/* The clock that the file system stamps files with. */
-	clock_gettime(CLOCK_REALTIME_COARSE, &started);
+	clock_gettime(CLOCK_REALTIME_COARSE, &started.stamped);
+	clock_gettime(CLOCK_REALTIME, &started.exact);
 	r = run(c, source, err);
 	if (r == PC_OK)
-		r = cache_add(dir, stem, record, key, made, depfile, started, object, err);
+		r = cache_add(dir, stem, record, key, made, depfile, &started, object, err);
 	return r;
 }
 

@@ -16,12 +16,57 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+/* So long a source must not be written to from when it begins to be compiled. With what --watch has
+ * waited before these are the 20 ms for which a file must be quiet; what is written later is a later
+ * version, and this one may run meanwhile. */
+#define SETTLE_NS (10 * PC_MS)
 
 static bool is_source(const char *file)
 {
 	size_t n = strlen(file);
 
 	return n > 2 && strcmp(file + n - 2, ".c") == 0;
+}
+
+static int64_t ns_of(struct timespec t)
+{
+	return (int64_t)t.tv_sec * PC_SEC + t.tv_nsec;
+}
+
+/* What lies there now is not what lay there before, and came before `until_ns`, or is older than that:
+ * moved there at a time that nobody knows. */
+static bool was_written(const char *file, const struct stat *before, int64_t until_ns)
+{
+	struct stat now;
+
+	if (stat(file, &now) < 0)
+		return false;
+	return (now.st_dev != before->st_dev || now.st_ino != before->st_ino ||
+	        now.st_size != before->st_size ||
+	        ns_of(now.st_mtim) != ns_of(before->st_mtim)) &&
+	       ns_of(now.st_mtim) < until_ns;
+}
+
+static int compile(const char *file, char **ret_built, bool *ret_unsettled,
+                   struct pc_error **err)
+{
+	struct timespec begun;
+	struct stat before;
+	bool there = stat(file, &before) == 0;
+	int r;
+
+	clock_gettime(CLOCK_REALTIME, &begun);
+	r = compile_stage(file, ret_built, err);
+	*ret_unsettled =
+		r == PC_OK && there && was_written(file, &before, ns_of(begun) + SETTLE_NS);
+	if (!*ret_unsettled)
+		return r;
+	free(*ret_built);
+	*ret_built = NULL;
+	return error_set(err, PC_WRONG, "%s was written to while it was compiled", file);
 }
 
 int loader_copy_make(struct loader_copy *ret, const char *file, const char *stage,
@@ -34,7 +79,7 @@ int loader_copy_make(struct loader_copy *ret, const char *file, const char *stag
 
 	*ret = (struct loader_copy){0};
 	if (r == PC_OK && is_source(file))
-		r = compile_stage(file, &built, err);
+		r = compile(file, &built, &copy.unsettled, err);
 	if (r == PC_OK)
 		r = read_whole(&f, built ? built : file, file, PC_WRONG, err);
 	if (r == PC_OK)
@@ -48,10 +93,12 @@ int loader_copy_make(struct loader_copy *ret, const char *file, const char *stag
 	}
 	free(built);
 	read_free(&f);
-	if (r == PC_OK)
+	if (r == PC_OK) {
 		*ret = copy;
-	else
+	} else {
+		ret->unsettled = copy.unsettled;
 		loader_copy_drop(&copy);
+	}
 	return r;
 }
 

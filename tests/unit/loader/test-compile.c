@@ -158,6 +158,27 @@ Test(compile, a_source_as_young_as_its_result_is_not_trusted)
 	cr_expect(runs() == 2, "%u runs", runs());
 }
 
+/* An older file that is moved there while the compiler runs would be taken for what was compiled. */
+Test(compile, a_source_that_is_replaced_meanwhile_is_not_trusted)
+{
+	char cc[PATH_MAX + 8];
+
+	scratch_stage("drop.c", "drop", "");
+	scratch_stage("other.c", "other", "");
+	age("drop.c");
+	age("other.c");
+	write_old("cc.sh",
+	          "#!/bin/sh\necho run >>\"$XDG_CACHE_HOME/runs\"\ncc \"$@\" || exit 1\n"
+	          "sleep 0.1\n[ ! -e other.c ] || mv other.c drop.c\n");
+	cr_assert(chmod("cc.sh", 0700) == 0);
+	snprintf(cc, sizeof(cc), "%s/cc.sh", scratch_dir);
+	setenv("CC", cc, 1);
+	free(compile("./drop.c"));
+	cr_assert(access("other.c", F_OK) < 0);
+	free(compile("./drop.c"));
+	cr_expect(runs() == 2, "%u runs", runs());
+}
+
 Test(compile, a_damaged_cache_is_made_anew)
 {
 	char *built;
