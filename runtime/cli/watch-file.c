@@ -1,9 +1,9 @@
 /* cli/watch-file.c: what a change of a file means: wait, take it, or leave it.
  *
  * After the last event a file must be quiet for 20 ms: linkers and editors write in many steps, and
- * strip comes right behind the linker. Of a source the second half of that passes while it is compiled
- * (loader/swap.c refuses it when it was written to in that time). Then it is looked at as a whole. What is not whole is looked
- * at again, ever less often, and after a second that is said. What is whole becomes a job for each
+ * strip comes right behind the linker. Of a source the second half of that passes while it is
+ * compiled (loader/swap.c compiles it anew when it was written to in that time). Then it is looked at
+ * as a whole. What is not whole is looked at again, ever less often, and after a second that is said. What is whole becomes a job for each
  * stage that uses it; while one waits for its turn no second one is made, because it takes what
  * lies there when it begins, and one that finds its file in motion again vanishes: the event that
  * moved it brings the next. So of twenty builds in a second the last is taken, and none is lost.
@@ -122,9 +122,14 @@ static struct watched *find(struct watch *w, const struct job *job)
 static bool is_stale(void *user, const struct job *job)
 {
 	struct session *s = user;
-	const struct watched *f = s->watch.on ? find(&s->watch, job) : NULL;
+	struct watched *f = s->watch.on ? find(&s->watch, job) : NULL;
 
-	return !f || uv_is_active((const uv_handle_t *)&f->timer);
+	if (f && !uv_is_active((const uv_handle_t *)&f->timer))
+		return false;
+	/* What it was for has not been taken, though the next look may find nothing else. */
+	if (f)
+		f->has_code = false;
+	return true;
 }
 
 /* Whoever compiled it, or read it, may have seen half of what was being written, and the whole may

@@ -413,7 +413,7 @@ struct worker {
 	bool found;           /* what it runs now came from a search */
 	bool next_lasts;      /* what it has put into `next` does */
 	/* Of what it has put into `ready` itself some last: all of them before this position. Since when
-	 * the first that has run here waits to go on; 0: there is none. It has waited too long. */
+	 * the first of those waits that have run here and go on; 0: there is none. That is too long. */
 	uint64_t long_until;
 	int64_t long_since_ns;
 	_Atomic bool overdue;
@@ -523,9 +523,8 @@ int create_lanes(struct replica *r, struct output *o, const uint32_t *queues, ui
 struct place *create_place(struct engine *e, const struct plan *plan,
                            const struct plan_queue *q);
 int create_place_queue(struct place *p, uint32_t writers, uint32_t readers);
-int create_worker(struct engine *e);
-void create_undo_worker(struct worker *w);
-/* it has no thread */ /* [start], [control] the next one; not yet counted */
+int create_worker(struct engine *e); /* [start], [control] the next one; not yet counted */
+void create_undo_worker(struct worker *w);              /* it has no thread */
 void create_batch(struct engine *e, uint32_t replicas); /* how large it is from now on */
 int create_section(struct section **ret, const struct plan *plan, uint32_t index);
 int create_join_lists(const struct plan *plan, struct arena *a, struct joins *stages,

@@ -10,11 +10,12 @@
  * whom those that find nothing to do are parked.
  *
  * Pairs
- *   RL1 relief_turn's worker: release n_workers -> RL2 pool_size: acquire n_workers    the new worker
- *   RL3 store-then-look, seq_cst: work waits, then look at `unwatched` | lower it, then look for work
+ *   RL1 relieve: release n_workers -> RL2 pool_size: acquire n_workers    the new worker
+ *   RL3 store-then-look, seq_cst: work waits, then look at `unwatched` | lower it, then look for work;
+ *       and at who is parked (search.c)
  *   K1, K2 of search.c: who is parked
  */
-#include "engine/engine.h"
+#include "engine/worker.h"
 
 #include <string.h>
 
@@ -88,10 +89,11 @@ static void relieve(struct engine *e)
 		create_undo_worker(&pool->workers[n]);
 		return;
 	}
+	/* Others search it, and see that it works, from now on; who has parked before that looks again. */
+	atomic_store_explicit(&pool->n_workers, n + 1, memory_order_release); /* RL1 */
+	pool_wake(pool);
 	if (n == pool->n_asked)
 		say(e);
-	/* Others may search it from now on. */
-	atomic_store_explicit(&pool->n_workers, n + 1, memory_order_release); /* RL1 */
 }
 
 static void on_tick(uv_timer_t *timer)

@@ -14,7 +14,7 @@
  * waiting, wakes one if nobody watches.
  *
  * Pairs
- *   K5 pool_quit: release quit -> K6 of search.c
+ *   K5 pool_quit: release quit -> K6 pool_quitting of worker.h: acquire quit
  *   K7 keep: release next -> K8 worker_take_next of worker.h: acquire next      the replica's fields
  *   K9 begin_tick: seq_cst ticks -> K10 of search.c: that it works
  */
@@ -210,8 +210,9 @@ static bool any_has_more(struct pool *pool, bool watched)
 	return false;
 }
 
-/* About to work: does anything wait that nobody would look after? A searcher answers for all that
- * has come while it searched, for nobody else was woken then. */
+/* About to work: does anything wait that nobody would look after? A searcher answers for what has come
+ * while it searched, for nobody else was woken then; while somebody watches, not for what busy workers
+ * have. */
 static void see_to_the_rest(struct worker *w)
 {
 	struct pool *pool = &w->engine->pool;

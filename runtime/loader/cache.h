@@ -28,8 +28,8 @@ bool cache_find(const char *record, struct buf *object);
 bool cache_files(const char *record, struct buf *names);
 
 /* When a compiler was started: by the clock that file systems stamp files with mostly, whose ticks may
- * be 10 ms long, and exactly. A file is as it was when it was written before the former, and nothing
- * has happened to it since the latter. */
+ * be 10 ms long, and exactly. A file is as it was when it was written before the former, and nothing is
+ * known to have happened to it since the latter. */
 struct cache_time {
 	struct timespec stamped, exact;
 };

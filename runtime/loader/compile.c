@@ -225,6 +225,13 @@ static char *stem_of(struct arena *arena, const char *source)
 	return arena_text(arena, name, strlen(name) - 2);
 }
 
+bool compile_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
 /* `work` is on the cache's file system, and ours. */
 static int build_in(struct command *c, const char *work, const char *dir, const char *source,
                     const char *record, uint64_t key, struct buf *object, struct pc_error **err)
@@ -234,6 +241,7 @@ static int build_in(struct command *c, const char *work, const char *dir, const 
 	char *depfile = arena_format(&c->arena, "%s.deps", made ? made : "");
 	const char *const last[] = {"-MMD", "-MF", depfile, "-o", made, source, "-lm"};
 	struct cache_time started;
+	struct stat before, after;
 	int r;
 
 	for (size_t i = 0; i < sizeof(last) / sizeof(last[0]) && !arena_failed(&c->arena); i++)
@@ -243,7 +251,12 @@ static int build_in(struct command *c, const char *work, const char *dir, const 
 	c->words[c->n] = NULL;
 	clock_gettime(CLOCK_REALTIME_COARSE, &started.stamped);
 	clock_gettime(CLOCK_REALTIME, &started.exact);
+	if (stat(source, &before) < 0)
+		before = (struct stat){0};
 	r = run(c, source, err);
+	/* Another one, however old: no file is older than this. */
+	if (stat(source, &after) < 0 || !compile_same(&before, &after))
+		started.stamped = (struct timespec){0};
 	if (r == PC_OK)
 		r = cache_add(dir, stem, record, key, made, depfile, &started, object, err);
 	return r;

@@ -115,8 +115,6 @@ struct loader_copy {
 	uint64_t code, lines; /* as of a plugin */
 	struct arena arena;   /* of the findings */
 	struct loader_lint lint;
-	/* PC_WRONG, and nothing else is the matter: a source was written to when it began to be compiled. */
-	bool unsettled;
 };
 int loader_copy_make(struct loader_copy *ret, const char *file, const char *stage,
                      unsigned number, struct pc_error **err);

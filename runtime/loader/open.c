@@ -100,17 +100,12 @@ static int open_private(struct loader_plugin **ret, const char *file, struct pc_
 {
 	struct loader_copy copy;
 	const char *name = strrchr(file, '/');
-	unsigned tries = 5; /* at a source that somebody writes to just now */
 	char stem[64];
 	int r;
 
 	snprintf(stem, sizeof(stem), "%s", name ? name + 1 : file);
 	stem[strcspn(stem, ".")] = '\0';
-	while ((r = loader_copy_make(&copy, file, stem, 1, err)) != PC_OK && copy.unsettled &&
-	       --tries > 0 && err) {
-		pc_error_free(*err);
-		*err = NULL;
-	}
+	r = loader_copy_make(&copy, file, stem, 1, err);
 	return r == PC_OK ? loader_copy_open(ret, &copy, err) : r;
 }
 

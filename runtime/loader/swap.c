@@ -5,6 +5,7 @@
  * a linker does to the developer's file after they were read concerns nobody. */
 #include "loader/loader.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "loader/cache.h"
 #include "loader/compile.h"
@@ -19,10 +20,11 @@
 #include <sys/stat.h>
 #include <time.h>
 
-/* So long a source must not be written to from when it begins to be compiled. With what --watch has
- * waited before these are the 20 ms for which a file must be quiet; what is written later is a later
- * version, and this one may run meanwhile. */
+/* A source that is to go live has been quiet for so long when --watch gives it to us, and must be for
+ * so long again; mostly that passes while it is compiled. */
 #define SETTLE_NS (10 * PC_MS)
+/* Whoever writes to it all the time gets some version of it. */
+#define TRIES 3
 
 static bool is_source(const char *file)
 {
@@ -31,42 +33,36 @@ static bool is_source(const char *file)
 	return n > 2 && strcmp(file + n - 2, ".c") == 0;
 }
 
-static int64_t ns_of(struct timespec t)
+static void wait_until(int64_t ns)
 {
-	return (int64_t)t.tv_sec * PC_SEC + t.tv_nsec;
+	int64_t left = ns - clock_now_ns();
+
+	if (left > 0)
+		nanosleep(&(struct timespec){0, (long)left}, NULL);
 }
 
-/* What lies there now is not what lay there before, and came before `until_ns`, or is older than that:
- * moved there at a time that nobody knows. */
-static bool was_written(const char *file, const struct stat *before, int64_t until_ns)
+/* One that was written to meanwhile is compiled anew, also when it did not compile: nobody knows
+ * what the compiler has seen. */
+static int compile(const char *file, bool settle, char **ret_built, struct pc_error **err)
 {
-	struct stat now;
+	for (unsigned tries = TRIES;; tries--) {
+		int64_t begun_ns = clock_now_ns();
+		struct stat before, after;
+		bool there = stat(file, &before) == 0;
+		int r = compile_stage(file, ret_built, err);
 
-	if (stat(file, &now) < 0)
-		return false;
-	return (now.st_dev != before->st_dev || now.st_ino != before->st_ino ||
-	        now.st_size != before->st_size ||
-	        ns_of(now.st_mtim) != ns_of(before->st_mtim)) &&
-	       ns_of(now.st_mtim) < until_ns;
-}
-
-static int compile(const char *file, char **ret_built, bool *ret_unsettled,
-                   struct pc_error **err)
-{
-	struct timespec begun;
-	struct stat before;
-	bool there = stat(file, &before) == 0;
-	int r;
-
-	clock_gettime(CLOCK_REALTIME, &begun);
-	r = compile_stage(file, ret_built, err);
-	*ret_unsettled =
-		r == PC_OK && there && was_written(file, &before, ns_of(begun) + SETTLE_NS);
-	if (!*ret_unsettled)
-		return r;
-	free(*ret_built);
-	*ret_built = NULL;
-	return error_set(err, PC_WRONG, "%s was written to while it was compiled", file);
+		if (settle)
+			wait_until(begun_ns + SETTLE_NS);
+		if (!there || stat(file, &after) < 0 || compile_same(&before, &after) ||
+		    tries == 1)
+			return r;
+		free(*ret_built);
+		*ret_built = NULL;
+		if (err) {
+			pc_error_free(*err);
+			*err = NULL;
+		}
+	}
 }
 
 int loader_copy_make(struct loader_copy *ret, const char *file, const char *stage,
@@ -79,7 +75,7 @@ int loader_copy_make(struct loader_copy *ret, const char *file, const char *stag
 
 	*ret = (struct loader_copy){0};
 	if (r == PC_OK && is_source(file))
-		r = compile(file, &built, &copy.unsettled, err);
+		r = compile(file, number > 1, &built, err);
 	if (r == PC_OK)
 		r = read_whole(&f, built ? built : file, file, PC_WRONG, err);
 	if (r == PC_OK)
@@ -93,12 +89,10 @@ int loader_copy_make(struct loader_copy *ret, const char *file, const char *stag
 	}
 	free(built);
 	read_free(&f);
-	if (r == PC_OK) {
+	if (r == PC_OK)
 		*ret = copy;
-	} else {
-		ret->unsettled = copy.unsettled;
+	else
 		loader_copy_drop(&copy);
-	}
 	return r;
 }
 
