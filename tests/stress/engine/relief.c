@@ -87,6 +87,7 @@ int main(void)
 {
 	struct pc_run_options options = {.size = sizeof(options), .workers = 2};
 	const struct pc_stage_desc *readers[] = {&waits_desc, &waits_desc, &third_desc};
+	static const char *const names[] = {"first", "second", "third"};
 	struct plan_stage *source, *fan_stage;
 	struct plan_queue *q;
 	struct graph g;
@@ -99,12 +100,9 @@ int main(void)
 	graph_write(&g, source, 0, q);
 	graph_read(&g, fan_stage, 0, q);
 	for (uint32_t i = 0; i < 3; i++) {
-		char name[8];
-
-		snprintf(name, sizeof(name), "out%u", i);
-		q = graph_queue(&g, name, 16);
+		q = graph_queue(&g, names[i], 16);
 		graph_write(&g, fan_stage, i, q);
-		graph_read(&g, graph_stage(&g, name, readers[i], NULL, 1), 0, q);
+		graph_read(&g, graph_stage(&g, names[i], readers[i], NULL, 1), 0, q);
 	}
 	rc = graph_start(&g, &options);
 	rc = rc ? rc : graph_wait(&g);
