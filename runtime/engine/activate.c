@@ -359,11 +359,12 @@ enum act activate(struct replica *r, struct scratch *scratch)
 
 	r->scratch = scratch;
 	replica_set_cache(r, &scratch->cache);
+	scratch->unseen = false;
 	act = step_to_its_end(r);
 	/* A cut that has come meanwhile is passed at once: its items wait for no other stage's turn. If
 	 * there are some; else it would be told at once as well, and the items to come wait for that. Not
-	 * after what was `final`: whom that has made ready nobody else looks after. */
-	cut = act == ACT_AGAIN && !scratch->final ? cut_that_waits(r) : NULL;
+	 * when one waits for our end whom nobody else looks after. */
+	cut = act == ACT_AGAIN && !scratch->unseen ? cut_that_waits(r) : NULL;
 	if (cut)
 		expect_build(r, cut);
 	if (cut && items_wait(r))

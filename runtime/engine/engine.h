@@ -393,6 +393,7 @@ struct scratch {
 	unsigned n_spares;
 	int64_t now_ns; /* when the last activation ended, if the next one begins at once; else 0 */
 	bool final;     /* what is published now is the activation's last: see worker.c */
+	bool unseen; /* that has made one ready whom nobody looks after meanwhile */
 };
 
 struct worker_seen {

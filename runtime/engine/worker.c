@@ -144,6 +144,7 @@ void pool_ready(struct engine *e, struct replica *r)
 		return;
 	}
 	if ((w->scratch.final || !lasts(r)) && keep(w, r)) {
+		w->scratch.unseen |= w->scratch.final;
 		if (w->scratch.final || pool_watched(pool))
 			return;
 		if (pool_any_parked(pool))
