@@ -2,11 +2,12 @@
  *
  * After the last event a file must be quiet for 20 ms: linkers and editors write in many steps, and
  * strip comes right behind the linker. Of a source the second half of that passes while it is
- * compiled (loader/swap.c compiles it anew when it was written to in that time). Then it is looked at
- * as a whole. What is not whole is looked at again, ever less often, and after a second that is said. What is whole becomes a job for each
- * stage that uses it; while one waits for its turn no second one is made, because it takes what
- * lies there when it begins, and one that finds its file in motion again vanishes: the event that
- * moved it brings the next. So of twenty builds in a second the last is taken, and none is lost.
+ * compiled (loader/swap.c compiles it anew when it was written to meanwhile). Then it is looked at as
+ * a whole. What is not whole is looked at again, ever less often, and after a second that is said. What
+ * is whole becomes a job for each stage that uses it; while one waits for its turn no second one is
+ * made, because it takes what lies there when it begins, and one that finds its file in motion again
+ * vanishes: the event that moved it brings the next. So of twenty builds in a second the last is taken,
+ * and none is lost.
  *
  * A build that was refused while its file was written to is nobody's mistake, and not told: what lies
  * there afterwards is taken.

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "loader/cache.h"
 #include "loader/owned.h"
+#include "loader/read.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -225,13 +226,6 @@ static char *stem_of(struct arena *arena, const char *source)
 	return arena_text(arena, name, strlen(name) - 2);
 }
 
-bool compile_same(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-	       a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
 /* `work` is on the cache's file system, and ours. */
 static int build_in(struct command *c, const char *work, const char *dir, const char *source,
                     const char *record, uint64_t key, struct buf *object, struct pc_error **err)
@@ -255,7 +249,7 @@ static int build_in(struct command *c, const char *work, const char *dir, const 
 		before = (struct stat){0};
 	r = run(c, source, err);
 	/* Another one, however old: no file is older than this. */
-	if (stat(source, &after) < 0 || !compile_same(&before, &after))
+	if (stat(source, &after) < 0 || !read_is_same(&before, &after))
 		started.stamped = (struct timespec){0};
 	if (r == PC_OK)
 		r = cache_add(dir, stem, record, key, made, depfile, &started, object, err);

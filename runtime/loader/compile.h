@@ -7,16 +7,11 @@
 #include "base/buf.h"
 #include "base/error.h"
 
-#include <sys/stat.h>
-
 /* *ret_built: malloc'd name of a shared object of this very source, these headers, this compiler
  * and this pcrun; made only when there is none yet.
  * PC_OK; PC_WRONG: it does not compile (the compiler's words are in the text); PC_ERROR: no such
  * file, no compiler, no place; PC_NOMEM. */
 int compile_stage(const char *source, char **ret_built, struct pc_error **err);
-
-/* Of two looks at a file: nothing has been written to it, and no other was put in its place. */
-bool compile_same(const struct stat *a, const struct stat *b);
 
 /* What it included when it was last compiled with success: names as the compiler has them, each ended
  * by a newline. False: nobody knows. Any thread. */

@@ -53,7 +53,7 @@ static int compile(const char *file, bool settle, char **ret_built, struct pc_er
 
 		if (settle)
 			wait_until(begun_ns + SETTLE_NS);
-		if (!there || stat(file, &after) < 0 || compile_same(&before, &after) ||
+		if (!there || stat(file, &after) < 0 || read_is_same(&before, &after) ||
 		    tries == 1)
 			return r;
 		free(*ret_built);
