@@ -98,7 +98,8 @@ refused() {
 	done
 	sleep 0.1 # until the lines below it are there, too
 }
-# swap WORD...: pcrun swap, until it is refused.
+# swap WORD...: pcrun swap, until it is refused; $back undoes it.
+back='odd ./good.c'
 swap() {
 	tries=0
 	status=0
@@ -106,7 +107,10 @@ swap() {
 		tries=$((tries + 1))
 		"$PCRUN" swap --graph="$pid" "$@" >swap.out 2>swap.err
 		status=$?
-		[ "$status" -ne 0 ] || "$PCRUN" swap --graph="$pid" odd ./good.c >/dev/null 2>&1
+		if [ "$status" -eq 0 ]; then
+			# shellcheck disable=SC2086
+			"$PCRUN" swap --graph="$pid" $back >back.out 2>&1 || cat back.out
+		fi
 	done
 }
 newest() {
@@ -338,6 +342,7 @@ stage '' | sed 's/"\*"/"text\/line"/; s/"odd"/"even"/' >even.c
 sed 's/text\/line/text\/next/' even.c >evennext.c
 stage "$segv" | sed 's/text\/line/text\/next/' >bad.c
 start -e 'stage even = ./even.c; gen(rate=2k) -> ./good.c -> even -> null'
+back='odd ./good.c even ./even.c'
 swap odd ./bad.c even ./evennext.c
 is 'a set: the status' "$status" 3
 has 'a set: saved' swap.err "$it_is_saved"

@@ -297,20 +297,22 @@ has 'a writer that died' err '  say  plug/say\.so is incomplete, v[0-9]+ keeps r
 is 'what is incomplete is not refused' "$(lines err REFUSED)" "$refused"
 settle to_object
 # What is no plugin at all: each said once, and the old one runs on.
+# wrong WHAT COMMAND
 wrong() {
 	before=$(lines err REFUSED)
+	eval "$2"
 	wait_until more "$before" REFUSED
 	is "$1: refused" "$(lines err REFUSED)" $((before + 1))
 }
 rm plug/say.so
 { echo 'this is a text'; seq 1000; } >text
-mv text plug/say.so & wrong 'a text'
+wrong 'a text' 'mv text plug/say.so'
 before=$(lines err REFUSED)
 chmod 600 plug/say.so
 sleep 0.2
 is 'a text: told once' "$(lines err REFUSED)" "$before"
-{ rm plug/say.so; mkdir plug/say.so; } & wrong 'a directory'
-{ rmdir plug/say.so; mkfifo plug/say.so; } & wrong 'a named pipe'
+wrong 'a directory' 'rm plug/say.so; mkdir plug/say.so'
+wrong 'a named pipe' 'rmdir plug/say.so; mkfifo plug/say.so'
 rm plug/say.so
 settle to_object
 : >empty

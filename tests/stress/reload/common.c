@@ -107,6 +107,17 @@ static void sees(const struct numbered *item, unsigned replicas)
 	atomic_fetch_add(&seen, 1);
 }
 
+static uint64_t has_seen(uint64_t source)
+{
+	struct from_source *s = &sources[source];
+	uint64_t n;
+
+	pthread_mutex_lock(&s->lock);
+	n = s->n;
+	pthread_mutex_unlock(&s->lock);
+	return n;
+}
+
 static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t gate_changed = PTHREAD_COND_INITIALIZER;
 static bool gate_is_shut;
@@ -148,7 +159,7 @@ static int is_armed(void)
 	return atomic_exchange(&bomb_armed, false);
 }
 
-static const struct oracle table = {begins, ends, sees, gate, is_armed};
+static const struct oracle table = {begins, ends, sees, has_seen, gate, is_armed};
 
 void begin(int argc, char **argv)
 {

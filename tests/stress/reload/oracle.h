@@ -19,6 +19,7 @@ struct oracle {
 	uint64_t (*begins)(void);                            /* a source instance: its number */
 	void (*ends)(uint64_t source, uint64_t emitted);     /* it has been closed */
 	void (*sees)(const struct numbered *item, unsigned); /* a sink; its replicas */
+	uint64_t (*has_seen)(uint64_t source);               /* how many of its items */
 	void (*gate)(void);    /* a pass stage: waits here, if shut */
 	int (*is_armed)(void); /* a build that fails on one item: on this one */
 };

@@ -1,6 +1,7 @@
 /* stress/reload/plug.c: the stages of the reload tests; one file, several plugins.
  *
- *   PLUG_SOURCE  numbers its items; ends after `count` of them, or when it is stopped
+ *   PLUG_SOURCE  numbers its items; ends after `count` of them, or when it is stopped; keeps to at most
+ *                `ahead` of them under way
  *   PLUG_PASS    passes items on; holds back up to `hold` of them until finish(), or until there are
  *                `together` of them
  *   PLUG_PAIR    takes the same item by two ways, in the same order, and passes one on
@@ -15,7 +16,7 @@
 #if defined(PLUG_SOURCE)
 
 struct source {
-	uint64_t count, burst;
+	uint64_t count, burst, ahead;
 	int64_t pause;
 	uint64_t id, next;
 };
@@ -32,8 +33,11 @@ static int open_source(struct pc_stage *st, void *state)
 static int produce(struct pc_stage *st, void *state)
 {
 	struct source *s = state;
+	uint64_t end = s->count;
 
-	for (uint64_t i = 0; i < s->burst && s->next < s->count; i++) {
+	if (s->ahead && oracle()->has_seen(s->id) + s->ahead < end)
+		end = oracle()->has_seen(s->id) + s->ahead;
+	for (uint64_t i = 0; i < s->burst && s->next < end; i++) {
 		struct numbered n = {.source = s->id, .number = s->next};
 		int rc;
 
@@ -67,6 +71,8 @@ static const struct pc_param params[] = {
          NULL, NULL, NULL, "how many"},
 	{"burst", PC_T_U64, PC_LIVE, PC_FIELD(struct source, burst, uint64_t), "16", "1..256",
          NULL, NULL, "items per call"},
+	PC_PARAM_U64(struct source, ahead, "0", NULL, NULL,
+                     "items that may be under way; 0: any number"),
 	PC_PARAM_DURATION(struct source, pause, "0", NULL, "between calls"),
 };
 
