@@ -77,12 +77,27 @@ static int swap_all(struct wanted *w, bool dry_run, struct pc_error **err)
 	return rc;
 }
 
+/* In the plan that runs, if a reload made it: nobody else asks, and without being asked nobody makes
+ * another one. */
+static void note_ended(struct engine *e)
+{
+	struct plan *plan = e->reload.past ? e->reload.past->plan : NULL;
+
+	pthread_mutex_lock(&e->shape);
+	for (uint32_t i = 0; plan && i < plan->n_stages; i++)
+		if (plan->stages[i].gone)
+			plan->stages[i].ended = flag_is(&e->stages[i]->ended);
+	pthread_mutex_unlock(&e->shape);
+}
+
 static int compare(struct wanted *w, struct pc_error **err)
 {
 	struct text *t = w->text;
 	struct buf rendered = {0};
-	int rc = plan_difference(&w->d, w->graph->engine->plan, &t->plan, &t->diags);
+	int rc;
 
+	note_ended(w->graph->engine);
+	rc = plan_difference(&w->d, w->graph->engine->plan, &t->plan, &t->diags);
 	if (rc == PC_NOMEM)
 		return error_set(err, rc, "out of memory; nothing was changed");
 	if (rc == PC_WRONG) {

@@ -64,13 +64,25 @@ static bool has_feedback(const struct plan *plan)
 	return false;
 }
 
+/* It was one before, by that name; its writers can not be had in it all at once (match.c). */
+static bool changes_hands(const struct plan *old, const struct plan_queue *q)
+{
+	for (uint32_t i = 0; i < old->n_queues; i++)
+		if (old->queues[i].feedback && !old->queues[i].gone &&
+		    old->queues[i].declared && q->declared &&
+		    strcmp(old->queues[i].name, q->name) == 0)
+			return true;
+	return false;
+}
+
 bool refuse_cycles(const struct plan_difference *d, const struct match *m,
                    struct diag_list *diags)
 {
 	const unsigned structure = CHANGE_ADDED | CHANGE_GONE | CHANGE_REPLICAS |
 	                           CHANGE_DAEMON | CHANGE_INPUT | CHANGE_OUTPUT | CHANGE_ERROR;
+	const unsigned wires = CHANGE_INPUT | CHANGE_OUTPUT;
 	struct arena a = {0};
-	bool *in_cycle;
+	bool *in_cycle, told = false;
 
 	if (!has_feedback(m->old) && !has_feedback(m->new))
 		return true;
@@ -87,6 +99,17 @@ bool refuse_cycles(const struct plan_difference *d, const struct match *m,
 
 		if (q->gone || was == q->feedback)
 			continue;
+		if (is_new && changes_hands(m->old, q)) {
+			e = diag_error(diags, q->span,
+			               "queue '%s' can not be given another writer while one "
+			               "that goes may still be writing to it",
+			               q->name);
+			diag_hint(diags, e,
+			          "take out the one that goes, and when it has ended add the "
+			          "other");
+			told = true;
+			continue;
+		}
 		e = diag_error(diags, q->span,
 		               "queue '%s' can not %s a feedback queue while the graph runs",
 		               q->name, q->feedback ? "become" : "cease to be");
@@ -97,6 +120,9 @@ bool refuse_cycles(const struct plan_difference *d, const struct match *m,
 		struct diag *e;
 
 		if (!in_cycle[i] || !(d->stages[i] & structure))
+			continue;
+		/* it would be wired to another queue, for the reason that was given */
+		if (told && (d->stages[i] & structure & ~wires) == 0)
 			continue;
 		e = diag_error(diags, s->gone ? (struct diag_span){0} : s->span,
 		               "stage '%s' is part of a cycle, which can not change its shape "

@@ -132,9 +132,10 @@ bool match_names(struct match *m)
 	m->join_needed = arena_alloc(&m->scratch, m->old->n_joins + 1);
 	m->stage_named = arena_alloc(&m->scratch, m->old->n_stages + 1);
 	m->mark = arena_alloc(&m->scratch, (m->old->n_stages + 1) * sizeof(*m->mark));
-	return m->changes && m->stage_named && m->mark && m->stage_stays && m->queue_stays &&
-	       m->join_stays && m->join_needed && match_stages(m) && match_joins(m) &&
-	       match_sections(m);
+	m->still_written = arena_alloc(&m->scratch, m->old->n_queues + 1);
+	return m->changes && m->stage_named && m->mark && m->still_written && m->stage_stays &&
+	       m->queue_stays && m->join_stays && m->join_needed && match_stages(m) &&
+	       match_joins(m) && match_sections(m);
 }
 
 /* --------------------------------------------------------------------------------- queues --- */
@@ -156,7 +157,7 @@ static uint32_t parts(const struct plan *plan, const struct plan_queue *q)
 static bool would_overtake(const struct match *m, uint32_t new, uint32_t old)
 {
 	const struct plan_queue *n = &m->new->queues[new], *o = &m->old->queues[old];
-	bool goes = o->was_left, comes = false;
+	bool goes = o->was_left && m->still_written[old], comes = false;
 
 	for (uint32_t i = 0; i < o->n_writers; i++) {
 		m->mark[o->writers[i]] = new + 1;
@@ -168,6 +169,21 @@ static bool would_overtake(const struct match *m, uint32_t new, uint32_t old)
 		comes |= was == PLAN_NONE || m->mark[was] != new + 1;
 	}
 	return goes && comes;
+}
+
+static void find_still_written(const struct match *m)
+{
+	for (uint32_t i = 0; i < m->old->n_stages; i++) {
+		const struct plan_stage *s = &m->old->stages[i];
+
+		if (!s->gone || s->ended || s->vacant)
+			continue;
+		for (uint32_t k = 0; k < s->desc->n_outputs; k++)
+			for (uint32_t j = 0; j < s->outputs[k].n_queues; j++)
+				m->still_written[s->outputs[k].queues[j]] = true;
+		if (s->on_error == PLAN_DEAD)
+			m->still_written[s->dead_queue] = true;
+	}
 }
 
 /* A queue in parts belongs to the one stage that reads it: another one would look for its keys in
@@ -222,6 +238,7 @@ bool match_queues(struct match *m)
 		if (m->old->queues[i].declared && !m->old->queues[i].gone &&
 		    !note(m, &names, m->old->queues[i].name, i))
 			return false;
+	find_still_written(m);
 	m->n_queues = m->old->n_queues;
 	for (uint32_t i = 0; i < m->new->n_queues; i++) {
 		uint32_t old = m->new->queues[i].declared ? find(&names, m->new->queues[i].name)

@@ -57,6 +57,7 @@ struct plan_stage {
 	void *params; /* state_size bytes: zero, with all parameters written in; strings in the arena */
 	/* Of a graph that has been reloaded (difference.h): */
 	bool gone;
+	bool ended;  /* and has ended: it writes nothing any more */
 	bool vacant; /* nothing is left of it: the next new stage may have the row */
 	const struct pc_stage_desc
 		*written; /* whose table `params` follows, when that is not desc's; or NULL */
@@ -78,8 +79,8 @@ struct plan_queue {
 	bool joined; /* a join waits for it to be drained */
 	/* Of a graph that has been reloaded (difference.h): */
 	bool gone;
-	bool vacant;   /* as above */
-	bool was_left; /* a stage that went may still be writing it */
+	bool vacant; /* as above */
+	bool was_left; /* a stage that wrote it went; it may still be at it, until it has `ended` */
 };
 
 struct plan_join {

@@ -35,7 +35,7 @@ __attribute__((format(printf, 2, 3))) static void add(struct out *o, const char 
 		abort();
 }
 
-/* The text is accepted, or refused with these words. */
+/* Accepted, or refused with these words. */
 static bool reload_to(const struct out *o, const char *or_refused)
 {
 	if (reload(o->text) == PC_OK ||
@@ -81,38 +81,65 @@ static void diamond(unsigned n)
 	stop_and_check("it goes on: all pairs, in order", PC_STOP_DRAIN, true);
 }
 
-/* Sources come and go that write into a circle; it ends when all of them have. A circle that is full can
- * not move, so they keep to AHEAD items each: a machine may let them run and the circle wait. */
-#define AHEAD "8"
+/* A circle that is full can not move, so its writers keep to AHEAD items each: a machine may let them
+ * run and the circle wait. */
+#define AHEAD   "4"
+#define WRITERS 5
 
-static void circle(unsigned n)
+/* `writers` has a bit for each. */
+static void circle_text(struct out *o, uint32_t writers, bool another_shape)
 {
-	struct out o = {.size = 0};
-	bool right = true;
-
-	for (unsigned i = 0; i <= n && right; i++) {
-		uint32_t sources = 1 + rnd(3), first = rnd(3);
-
-		o.size = 0;
-		add(&o, "stage w = round(times=2)\nqueue q capacity=%u feedback\n",
-		    50 + rnd(50));
-		for (uint32_t k = first; k < first + sources; k++)
-			add(&o,
+	o->size = 0;
+	add(o, "stage w = round(times=2)\nqueue q capacity=%u feedback\nstage c = sink()\n",
+	    50 + rnd(50));
+	for (uint32_t k = 0; writers >> k; k++)
+		if (writers >> k & 1)
+			add(o,
 			    "stage s%u = source(burst=%u, pause=1ms, ahead=" AHEAD
 			    ")\ns%u -> q\n",
 			    k, 1 + rnd(3), k);
-		add(&o, "w.again -> q\nq -> w\nstage c = sink()\n");
-		if (rnd(2))
-			add(&o, "stage b = pass()\nw -> b -> c\n");
-		else
-			add(&o, "w -> c [capacity=%u]\n", 1 + rnd(20));
-		if (i == 0)
-			start(o.text);
-		else
-			right = reload_to(&o, "part of a cycle");
+	add(o, "w.again -> q\nq -> w\n");
+	if (another_shape)
+		add(o, "stage b = pass()\nw -> b -> c\n");
+	else
+		add(o, "w -> c [capacity=%u]\n", 1 + rnd(20));
+}
+
+/* One writer goes or one comes, at a time; who comes when another goes is refused until that one has
+ * ended. The circle ends when all of them have. */
+static void circle(unsigned n)
+{
+	static const char *const shape = "part of a cycle", *const hands =
+								    "given another writer";
+	struct out o = {.size = 0};
+	uint32_t writers = 1;
+	bool right = true;
+
+	circle_text(&o, writers, false);
+	start(o.text);
+	for (unsigned i = 0; i < n && right; i++) {
+		uint32_t one = UINT32_C(1) << rnd(WRITERS), next = writers ^ one;
+
+		if (rnd(8) == 0) {
+			circle_text(&o, writers, true);
+			right = reload(o.text) == PC_WRONG && reload_to(&o, shape);
+		}
+		if (next == 0)
+			continue;
+		circle_text(&o, next, false);
+		while (right && reload(o.text) != PC_OK) {
+			right = !(writers & one) && reload_to(&o, hands);
+			wait_seen(1);
+		}
+		writers = next;
 		wait_seen(rnd(20));
 	}
 	report(right, "writers of a circle come and go");
+	/* the first one that is in goes, and the first one that is not comes */
+	circle_text(&o, (writers & (writers - 1)) | (~writers & (writers + 1)), false);
+	report(reload(o.text) == PC_WRONG && strstr(pc_error_text(reload_error), hands) &&
+	               !strstr(pc_error_text(reload_error), shape),
+	       "one that comes as another goes is refused, and told why");
 	stop_and_check("it ends when they have: each item once", PC_STOP_DRAIN, false);
 }
 

@@ -101,6 +101,44 @@ Test(difference, wires)
 	        "queue 'b -> c': 'a' no longer writes it\nqueue 'a -> b' is added\n");
 }
 
+/* A writer of a queue goes, and in a second step another one comes. */
+static int in_two_steps(const char *a, const char *b, const char *c, bool has_ended)
+{
+	struct plan_difference d;
+	struct graph last;
+	struct pair p;
+	int rc;
+
+	compare(&p, a, b);
+	cr_assert_eq(p.result, PC_OK);
+	for (uint32_t i = 0; i < p.d.merged.n_stages; i++)
+		p.d.merged.stages[i].ended = p.d.merged.stages[i].gone && has_ended;
+	graph_make(&last, c);
+	rc = plan_difference(&d, &p.d.merged, &last.plan, &last.diags);
+	if (rc == PC_WRONG) {
+		cr_expect(strstr(last.diags.first->message, "given another writer"), "%s",
+		          last.diags.first->message);
+		cr_expect_null(last.diags.first->next);
+	}
+	plan_difference_fini(&d);
+	graph_fini(&last);
+	pair_fini(&p);
+	return rc;
+}
+
+#define ROUND(sources)                                                                         \
+	"stage w = same()\nqueue q feedback\nstage e = swallow()\nq -> w -> e\nw -> "          \
+	"q\n" sources
+#define A "stage a = numbers()\na -> q\n"
+#define B "stage b = numbers()\nb -> q\n"
+
+Test(difference, writers_of_a_circle)
+{
+	cr_expect_eq(in_two_steps(ROUND(A B), ROUND(B), ROUND(A B), true), PC_OK);
+	cr_expect_eq(in_two_steps(ROUND(A B), ROUND(B), ROUND(A B), false), PC_WRONG);
+	refused(ROUND(A), ROUND(B), "given another writer");
+}
+
 /* Indices keep their meaning. */
 Test(difference, merged)
 {
