@@ -298,7 +298,7 @@ static enum act step(struct replica *r)
 	/* NULL: there was none yet, or the next is about to come */
 	if (cut && cut != r->swap.cut)
 		swap_pass(r, cut);
-	if (cut && cut != r->swap.cut && stop != STOP_HARD && r->phase < PHASE_LAST)
+	if (cut && swap_is_ahead(r, cut) && stop != STOP_HARD && r->phase < PHASE_LAST)
 		return ACT_SLEEP; /* the replicas of the stage rest before a cut */
 	/* relaxed: nobody asks, mostly; swap_watch() looks again */
 	if (atomic_load_explicit(&r->stage->swap.watch, memory_order_relaxed))

@@ -795,6 +795,12 @@ static inline bool flag_is(const _Atomic bool *flag)
 	return atomic_load_explicit((_Atomic bool *)(uintptr_t)flag, memory_order_relaxed);
 }
 
+/* By who runs it. One of which nothing came lies behind whoever has been told so. */
+static inline bool swap_is_ahead(const struct replica *r, const struct cut *cut)
+{
+	return cut != r->swap.cut && r->swap.generation < cut->generation;
+}
+
 static inline void doing_set(struct replica *r, enum doing what)
 {
 	/* relaxed: for explain only */

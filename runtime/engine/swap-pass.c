@@ -130,8 +130,9 @@ static bool migrate(struct replica *r, const struct route *route, struct passage
 {
 	int rc;
 
+	/* It may last, and others may read the queue that has woken this one. */
+	waiting_pass(r);
 	doing_set(r, DOING_CALLBACK);
-
 	copy_all(route->copies, route->n_copies, r->state, p->fresh);
 	rc = guard_migrate(r, route->from, route->to, p->fresh);
 	output_discard(r);
@@ -348,7 +349,8 @@ static bool rests(struct replica *r, struct cut *cut, struct passage *p)
 	return true;
 }
 
-/* Nothing has become of it. It sleeps on until the control thread has put the old target back. */
+/* Nothing has become of it, and this replica goes on, though another one may still be in migrate() and
+ * the control thread put the old target back only when that has come out. */
 static void stay(struct replica *r, const struct cut *cut, struct passage *p)
 {
 	r->swap.generation = cut->generation;

@@ -398,13 +398,36 @@ uint64_t line_seen(void)
 	return atomic_load_explicit(&line->seen, memory_order_relaxed); /* a figure */
 }
 
+static bool is_over(void)
+{
+	struct engine *e = line->g.engine;
+	bool over;
+
+	pthread_mutex_lock(&e->lock);
+	over = e->ended;
+	pthread_mutex_unlock(&e->lock);
+	return over;
+}
+
 void line_flow(uint64_t items)
 {
 	uint64_t until = line_seen() + items;
 	struct timespec moment = {0, 100000};
+	struct buf text = {0};
 
-	for (int i = 0; i < 300000 && line_seen() < until; i++)
+	for (int i = 0; i < 300000; i++) {
+		if (line_seen() >= until || is_over())
+			return;
 		nanosleep(&moment, NULL);
+	}
+	pthread_mutex_lock(&line->g.engine->lock);
+	explain(line->g.engine, &text);
+	pthread_mutex_unlock(&line->g.engine->lock);
+	printf("%s\nBail out! the line stands still: %llu of %llu items more have come\n",
+	       text.text, (unsigned long long)(line_seen() + items - until),
+	       (unsigned long long)items);
+	fflush(stdout);
+	abort();
 }
 
 uint32_t line_stage(enum role role)

@@ -134,7 +134,8 @@ void line_let_go(enum role role);
 size_t line_fill(unsigned queue);
 uint32_t line_stage(enum role role);
 uint64_t line_seen(void);
-/* Until the sink has seen that many more. */
+/* Until the sink has seen that many more, or the graph is over; a line that stands still for a minute ends
+ * the program. */
 void line_flow(uint64_t items);
 const char *line_log(void);         /* everything that was logged so far */
 bool line_logged(const char *text); /* waits until it is, 30 s at most */
