@@ -118,7 +118,7 @@ static int request_file(const struct buf *request)
 static char **environment(void)
 {
 	static char no_leaks[] = "ASAN_OPTIONS=detect_leaks=0";
-	static char no_races[] = "TSAN_OPTIONS=report_bugs=0";
+	static char no_races[] = "TSAN_OPTIONS=report_bugs=0:atexit_sleep_ms=0";
 	size_t n = 0, k = 0;
 	char **list;
 
