@@ -3,7 +3,7 @@
  * says, tried out. The same test over a mutex and over Vyukov's ring must fail, and it checks
  * that it does.
  *
- * A tracer single-steps one thread of its child (ptrace). For each scene the victim prepares a
+ * A tracer leads one thread of its child (stepping.h). For each scene the victim prepares a
  * queue, stops, runs its operation for k instructions and is left there. Then the others make
  * TRANSFERS puts and as many takes that succeed; a put or take that only ever says "full" or
  * "empty" is no progress. Then the victim finishes, what is left is counted, and k grows by one
@@ -17,6 +17,7 @@
 
 #include "common.h"
 #include "peers.h"
+#include "stepping.h"
 
 #include "queue/queue.h"
 
@@ -290,34 +291,6 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Run to the victim's next stop of its own making. */
-static void run_to_stop(pid_t thread)
-{
-	int status;
-
-	do {
-		CHECK(ptrace(PTRACE_CONT, thread, NULL, NULL) == 0, "%s", strerror(errno));
-		CHECK(waitpid(thread, &status, __WALL) == thread && WIFSTOPPED(status),
-		      "the child failed");
-	} while (WSTOPSIG(status) != SIGSTOP);
-}
-
-/* False: the operation was over before. */
-static bool run_steps(pid_t thread, unsigned steps)
-{
-	int status;
-
-	while (steps-- > 0) {
-		CHECK(ptrace(PTRACE_SINGLESTEP, thread, NULL, NULL) == 0, "%s",
-		      strerror(errno));
-		CHECK(waitpid(thread, &status, __WALL) == thread && WIFSTOPPED(status),
-		      "the child failed");
-		if (WSTOPSIG(status) == SIGSTOP)
-			return false;
-	}
-	return true;
-}
-
 /* All others do their share while the victim stands still. */
 static bool others_go_on(void)
 {
@@ -337,23 +310,28 @@ static bool others_go_on(void)
 /* One scene; false as soon as the others stand still. */
 static bool play(pid_t thread, const struct scene *scene, unsigned stride)
 {
+	static struct stepping way;
 	unsigned stops = 0;
 
-	for (unsigned steps = 0;; steps += stride, stops++) {
-		bool over = !run_steps(thread, steps);
+	way.stepped = 0;
+	stepping_record(&way, thread);
+	stepping_run(thread);
+	for (unsigned place = 0;; place += stride, stops++) {
+		bool over = !stepping_to(&way, thread, place);
 
 		if (!over && !others_go_on()) {
 			printf("%s, %s: blocked after %u instructions\n", subject->name,
-			       scene->name, steps);
+			       scene->name, place);
 			return false;
 		}
 		if (!over)
-			run_to_stop(thread);
-		run_to_stop(thread); /* the next one's beginning */
+			stepping_run(thread);
+		stepping_run(thread); /* the next one's beginning */
 		if (over)
 			break;
 	}
-	printf("%s, %s: stopped at %u places\n", subject->name, scene->name, stops);
+	printf("%s, %s: stopped at %u places, led to %u of them step by step\n", subject->name,
+	       scene->name, stops, way.stepped);
 	CHECK(stops > 10, "operation not found");
 	return true;
 }
@@ -381,8 +359,8 @@ static bool try_subject(unsigned stride)
 			continue;
 		atomic_store_explicit(&shared->scene, i, memory_order_relaxed);
 		/* the queue prepared so far is another scene's */
-		run_to_stop(thread);
-		run_to_stop(thread);
+		stepping_run(thread);
+		stepping_run(thread);
 		all = play(thread, &scenes[i], stride);
 	}
 	kill(process, SIGKILL);
