@@ -152,7 +152,7 @@ static bool walk(struct watched *f, char rest[2 * PATH_MAX], char dir[PATH_MAX])
 			continue;
 		}
 		if (leaf && watched_is_source(f))
-			add_place(f, dir, NULL, true); /* headers beside it */
+			all &= add_place(f, dir, NULL, true); /* headers beside it */
 		if (strlen(path) >= PATH_MAX)
 			return false;
 		strcpy(dir, path);
@@ -160,11 +160,11 @@ static bool walk(struct watched *f, char rest[2 * PATH_MAX], char dir[PATH_MAX])
 	return all;
 }
 
-/* Where those lie that it included when it was last compiled. One that is beyond the limits of inotify
- * is not watched. */
-static void add_headers(struct watched *f)
+/* Where those lie that it included when it was last compiled. False: not all can be watched. */
+static bool add_headers(struct watched *f)
 {
 	char *names = pc_plugin_headers(f->file), *save = NULL;
+	bool all = true;
 
 	for (char *name = names ? strtok_r(names, "\n", &save) : NULL; name;
 	     name = strtok_r(NULL, "\n", &save)) {
@@ -172,9 +172,10 @@ static void add_headers(struct watched *f)
 
 		if (slash)
 			slash[slash == name] = '\0';
-		add_place(f, slash ? name : ".", NULL, true);
+		all &= add_place(f, slash ? name : ".", NULL, true);
 	}
 	free(names);
+	return all;
 }
 
 bool watched_find(struct watched *f)
@@ -194,8 +195,8 @@ bool watched_find(struct watched *f)
 		if (!walk(f, rest, dir))
 			poll_instead(f->watch);
 	}
-	if (watched_is_source(f))
-		add_headers(f);
+	if (watched_is_source(f) && !add_headers(f))
+		poll_instead(f->watch);
 	for (size_t i = 0; i < f->n_places; i++)
 		more |= !f->places[i].name && !place_of_headers(old, n_old, f->places[i].wd);
 	forget_places(f->watch, old, n_old);
@@ -263,14 +264,37 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	read_events(poll->data);
 }
 
+/* FNV-1a over the traces of those that it included when it was last compiled. When it includes others
+ * now, that is a change, too: they may have been saved before anybody knew of them. */
+static uint64_t headers_of(const struct watched *f)
+{
+	char *names = watched_is_source(f) ? pc_plugin_headers(f->file) : NULL, *save = NULL;
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+	for (char *name = names ? strtok_r(names, "\n", &save) : NULL; name;
+	     name = strtok_r(NULL, "\n", &save)) {
+		struct trace t = watched_trace(name);
+		const uint64_t parts[] = {t.dev, t.ino, (uint64_t)t.size,
+		                          (uint64_t)t.changed.tv_sec,
+		                          (uint64_t)t.changed.tv_nsec};
+
+		for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+			hash = (hash ^ parts[i]) * UINT64_C(0x100000001b3);
+	}
+	free(names);
+	return hash;
+}
+
 static void poll_files(struct watch *w)
 {
 	for (struct watched *f = w->files; f; f = f->next) {
 		struct trace now = watched_trace(f->file);
+		uint64_t headers = headers_of(f);
 
-		if (!watched_same(&now, &f->trace))
-			watched_touch(f, false);
+		if (!watched_same(&now, &f->trace) || headers != f->headers)
+			watched_touch(f, headers != f->headers);
 		f->trace = now;
+		f->headers = headers;
 	}
 }
 
@@ -314,6 +338,7 @@ static void want(struct watch *w, const char *file, bool is_graph)
 	*at = f;
 	watched_find(f);
 	watched_init(f);
+	f->headers = headers_of(f);
 }
 
 static void on_removed(uv_handle_t *handle)

@@ -41,6 +41,7 @@ struct watched {
 	struct place places[WATCH_PLACES];
 	size_t n_places;
 	struct trace trace; /* when polled */
+	uint64_t headers;   /* so: of the files that it includes */
 
 	uv_timer_t timer;   /* quiet, or waiting for the rest */
 	unsigned tries;     /* since the last event */

@@ -339,6 +339,47 @@ link behind real/say.so
 live 'the file behind the link changes' behind
 stop 'shared objects'
 
+# --------------------------------------------------------------------- without inotify
+# Files are looked at then, and the headers that they include, also from only now.
+by_looking() {
+	what=$1
+	mkdir -p looked/deep
+	echo '#define WORD "there"' >looked/word.h
+	{ echo '#include "looked/word.h"'; stage x 'pc_emit_copy(st, 0, WORD, sizeof(WORD) - 1)'; } >say.c
+	seen=0
+	rm -f out
+	start source.txt
+	echo '#define WORD "saved"' >looked/word.h
+	live "$what: a header is saved" saved
+	echo '#include "deep/other.h"' >looked/word.h
+	echo '#define WORD "other"' >looked/deep/other.h
+	live "$what: it includes another one" other
+	echo '#define WORD "deep"' >looked/deep/other.h
+	live "$what: which is saved" deep
+	to_source plain
+	live "$what: the source is saved" plain
+	before=$(lines err .)
+	touch looked/word.h say.c
+	sleep 1
+	settle to_source
+	is "$what: what does not change is not told" "$(lines err .)" $((before + 1))
+	stop "$what"
+	rm -r looked
+}
+if nm -D "$PCRUN" | grep -q '__[at]san_\|__ubsan_'; then
+	skip 'without inotify: a sanitizer wants to be loaded before the shim'
+else
+	shim=$work/shim.so
+	"${CC:-cc}" -w -fPIC -shared -D_GNU_SOURCE -o "$shim" "$SOURCE/tests/system/stage-dies/shim.c" -ldl 2>why ||
+		fail 'shim.c builds' why
+	export LD_PRELOAD="$shim"
+	NO_INOTIFY=1 by_looking 'no inotify'
+	has 'no inotify: said' err '^pcrun: files are looked at four times a second: inotify: Too many open files'
+	NO_WATCH=looked by_looking 'a directory that is not watched'
+	NO_WATCH=deep by_looking 'a directory of headers that is not watched'
+	unset LD_PRELOAD
+fi
+
 # ------------------------------------------------------------------------ the rest
 # One file for two stages.
 stage a1 >say.c

@@ -1,7 +1,8 @@
 /* shim.c: loaded by LD_PRELOAD: a machine on which some calls fail.
  * NO_TMPFILE=1: the file system knows no files without a name.
  * FULL=DIRECTORY: there is no room for what is in it.
- * THREADS=N: no more than N can be started. */
+ * THREADS=N: no more than N can be started.
+ * NO_INOTIFY=1: there is none to be had. NO_WATCH=DIRECTORY: there are no watches left for it. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 
 static const char *given(const char *name)
@@ -52,6 +54,30 @@ ssize_t write(int fd, const void *bytes, size_t size)
 		return -1;
 	}
 	return real(fd, bytes, size);
+}
+
+int inotify_init1(int flags)
+{
+	int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "inotify_init1");
+
+	if (given("NO_INOTIFY")) {
+		errno = EMFILE;
+		return -1;
+	}
+	return real(flags);
+}
+
+int inotify_add_watch(int fd, const char *path, uint32_t mask)
+{
+	int (*real)(int, const char *, uint32_t) =
+		(int (*)(int, const char *, uint32_t))dlsym(RTLD_NEXT, "inotify_add_watch");
+	const char *none = given("NO_WATCH"), *name = strrchr(path, '/');
+
+	if (none && strcmp(name ? name + 1 : path, none) == 0) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return real(fd, path, mask);
 }
 
 int pthread_create(pthread_t *ret, const pthread_attr_t *attributes, void *(*start)(void *),
