@@ -42,16 +42,22 @@ all_numbers() { cmp -s out numbers; }
 
 # The dynamic loader needs some by itself, and says so with status 127.
 no_loader() { [ "$status" -eq 127 ] && grep -q 'shared librar\|^cannot allocate TLS data' err; }
-# A sanitizer looks for leaks at the end, and kills the process when it lacks some for that.
-no_sanitizer() { grep -q "^ERROR: Can't open file: .*/pcrun-reports" err; }
+# A sanitizer looks for leaks at the end, and gives up when it lacks some for that. It hangs for good when it
+# can not open a file to say so: what it says goes to the standard error here.
+no_sanitizer() { grep -q 'LeakSanitizer has encountered a fatal error' err; }
+reported() { grep -Eq 'ERROR: [A-Za-z]+Sanitizer|WARNING: ThreadSanitizer|: runtime error: ' err; }
 # limited LIMIT WORD...: as run does.
 limited() {
 	limit=$1
 	shift
 	status=0
 	# shellcheck disable=SC2086
-	(ulimit $limit && exec timeout --foreground -k 5 $RUN_LIMIT "$PCRUN" "$@") >out 2>err || status=$?
-	if no_loader || no_sanitizer; then
+	(ASAN_OPTIONS="${ASAN_OPTIONS:-}:log_path=stderr" UBSAN_OPTIONS="${UBSAN_OPTIONS:-}:log_path=stderr"
+	export ASAN_OPTIONS UBSAN_OPTIONS
+	ulimit $limit && exec timeout --foreground -k 5 $RUN_LIMIT "$PCRUN" "$@") >out 2>err || status=$?
+	if reported; then
+		status=99
+	elif no_loader || no_sanitizer; then
 		status=2
 	fi
 }
