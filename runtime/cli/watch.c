@@ -30,6 +30,7 @@ static void on_poll_timer(uv_timer_t *timer);
 
 /* ------------------------------------------------------------------------------- places --- */
 
+/* What is compared is what there was when they were first watched: they may have been saved since. */
 static void poll_instead(struct watch *w)
 {
 	if (w->polling)

@@ -48,4 +48,8 @@ void reload_unpark(struct replica *r)
 	                          memory_order_release);                          /* A3 */
 	if (atomic_load_explicit(&r->sched, memory_order_acquire) == TASK_PARKED) /* T7 */
 		task_unpark(r);
+	else if (!r->stage->swap.in_flight)
+		/* It has not seen that it was to rest, and need not come back for that any more. Relaxed: it
+		 * finds nothing to be done either way. */
+		atomic_fetch_and_explicit(&r->kick, ~(uint32_t)KICK_SWAP, memory_order_relaxed);
 }

@@ -400,6 +400,22 @@ static bool begin(struct stage *s)
 	return true;
 }
 
+/* True: an item has failed on the build that was last begun, and all go back. */
+static bool reverse_if_fell(struct stage *s, int64_t now)
+{
+	const struct cut *cut = s->swap.cut;
+
+	if (!cut || cut->is_back || cut->turned || cut->failed || is_resting(s) ||
+	    !swap_any_fell(cut))
+		return false;
+	swap_reverse(s);
+	/* whoever asked waits for that: the answer is that it failed */
+	if (s->swap.answering)
+		s->swap.answering->until_ns =
+			clock_after_ns(now, s->swap.answering->wish.timeout_ns);
+	return true;
+}
+
 /* True: something has happened, and others may have to be looked at again. */
 static bool look(struct stage *s, int64_t now)
 {
@@ -417,17 +433,11 @@ static bool look(struct stage *s, int64_t now)
 			swap_go(s, true);
 		news = true;
 	}
-	if (cut && !cut->is_back && !cut->turned && !is_resting(s) && !cut->failed &&
-	    swap_any_fell(cut)) {
-		swap_reverse(s);
-		/* whoever asked waits for that: the answer is that it failed */
-		if (s->swap.answering)
-			s->swap.answering->until_ns =
-				clock_after_ns(now, s->swap.answering->wish.timeout_ns);
-		news = true;
-	}
+	news |= reverse_if_fell(s, now);
 	if (s->swap.in_flight && all(s, PASSED)) {
 		complete(s);
+		/* The one before may be in force again, and have failed while this one was under way. */
+		reverse_if_fell(s, now);
 		news = true;
 	}
 	if (!s->swap.in_flight && !s->swap.settled && all(s, TRUSTED)) {

@@ -64,14 +64,12 @@ static bool has_feedback(const struct plan *plan)
 	return false;
 }
 
-/* It was one before, by that name; its writers can not be had in it all at once (match.c). */
-static bool changes_hands(const struct plan *old, const struct plan_queue *q)
+/* It was one before, by that name, and would be now but for who writes it. */
+static bool changes_hands(const struct match *m, uint32_t merged)
 {
-	for (uint32_t i = 0; i < old->n_queues; i++)
-		if (old->queues[i].feedback && !old->queues[i].gone &&
-		    old->queues[i].declared && q->declared &&
-		    strcmp(old->queues[i].name, q->name) == 0)
-			return true;
+	for (uint32_t i = 0; i < m->new->n_queues; i++)
+		if (m->queue[i] == merged)
+			return m->overtaken[i];
 	return false;
 }
 
@@ -99,7 +97,7 @@ bool refuse_cycles(const struct plan_difference *d, const struct match *m,
 
 		if (q->gone || was == q->feedback)
 			continue;
-		if (is_new && changes_hands(m->old, q)) {
+		if (is_new && changes_hands(m, i)) {
 			e = diag_error(diags, q->span,
 			               "queue '%s' can not be given another writer while one "
 			               "that goes may still be writing to it",

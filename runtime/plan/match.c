@@ -133,9 +133,10 @@ bool match_names(struct match *m)
 	m->stage_named = arena_alloc(&m->scratch, m->old->n_stages + 1);
 	m->mark = arena_alloc(&m->scratch, (m->old->n_stages + 1) * sizeof(*m->mark));
 	m->still_written = arena_alloc(&m->scratch, m->old->n_queues + 1);
-	return m->changes && m->stage_named && m->mark && m->still_written && m->stage_stays &&
-	       m->queue_stays && m->join_stays && m->join_needed && match_stages(m) &&
-	       match_joins(m) && match_sections(m);
+	m->overtaken = arena_alloc(&m->scratch, m->new->n_queues + 1);
+	return m->changes && m->stage_named && m->mark && m->still_written && m->overtaken &&
+	       m->stage_stays && m->queue_stays && m->join_stays && m->join_needed &&
+	       match_stages(m) && match_joins(m) && match_sections(m);
 }
 
 /* --------------------------------------------------------------------------------- queues --- */
@@ -193,7 +194,8 @@ static bool can_stay(const struct match *m, uint32_t new, uint32_t old)
 	const struct plan_queue *n = &m->new->queues[new], *o = &m->old->queues[old];
 	uint32_t reader;
 
-	if (would_overtake(m, new, old))
+	m->overtaken[new] = would_overtake(m, new, old);
+	if (m->overtaken[new])
 		return false;
 	if (parts(m->new, n) == 1 && parts(m->old, o) == 1)
 		return true;

@@ -18,6 +18,7 @@ struct match {
 	bool *stage_stays, *queue_stays, *join_stays; /* by index in the old plan */
 	bool *stage_named;                            /* so: the new plan has the name */
 	uint32_t *mark;                               /* so */
+	bool *overtaken; /* by index in the new plan: the queue is made anew, would_overtake() */
 	bool *still_written; /* by index in the old plan: by a stage that has gone, and not ended */
 };
 

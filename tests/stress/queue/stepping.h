@@ -125,7 +125,9 @@ static inline bool stepping_to(struct stepping *s, pid_t thread, unsigned place)
 {
 	bool there;
 
-	if (place > 0 && place < s->n && stepping_break_at(thread, s->at[place])) {
+	/* A breakpoint where it stands now would be met at once. */
+	if (place > 0 && place < s->n && s->at[place] != s->at[0] &&
+	    stepping_break_at(thread, s->at[place])) {
 		there = stepping_free(s, thread, place);
 		CHECK(stepping_break_at(thread, 0), "%s", strerror(errno));
 		if (there)

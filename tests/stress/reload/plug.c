@@ -33,10 +33,9 @@ static int open_source(struct pc_stage *st, void *state)
 static int produce(struct pc_stage *st, void *state)
 {
 	struct source *s = state;
-	uint64_t end = s->count;
+	uint64_t end = s->ahead ? oracle()->has_seen(s->id) + s->ahead : s->count;
 
-	if (s->ahead && oracle()->has_seen(s->id) + s->ahead < end)
-		end = oracle()->has_seen(s->id) + s->ahead;
+	end = end < s->count ? end : s->count;
 	for (uint64_t i = 0; i < s->burst && s->next < end; i++) {
 		struct numbered n = {.source = s->id, .number = s->next};
 		int rc;

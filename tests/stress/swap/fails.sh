@@ -22,7 +22,10 @@ for _ in 1 2; do
 	case $? in
 	0) ;;
 	124) verdict='had no time to fail' ;;
-	*) exit 0 ;;
+	*)
+		grep -q '^Bail out! the line stands still' "$out" || exit 0
+		verdict='had no time to fail'
+		;;
 	esac
 done
 echo "$1 $verdict"

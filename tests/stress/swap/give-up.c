@@ -307,6 +307,91 @@ static void late(bool newer)
 	                      "back");
 }
 
+/* While one hangs in a migrate() that has been given up, another goes back from the build before. */
+static void fallen_meanwhile(void)
+{
+	const struct cut *cut;
+	struct code *bad;
+	struct asker a;
+	bool ok;
+
+	begin_idle();
+	bad = code_new(MID, false, false);
+	bad->fail_item = 2;
+	bad->fail_replica = 2;
+	ask_begin(&a, bad, 60 * PC_SEC, 50 * PC_MS);
+	ask_end(&a);
+	ok = a.rc == PC_OK && build_that_runs() == 2;
+	line_hold(MID, 1 << 2); /* it has its first item */
+	flow_to(0);
+	line_held(MID, 1 << 2);
+	cut = line->g.engine->stages[line_stage(MID)]->swap.cut;
+	for (uint32_t i = 0; i < shape.mids; i++)
+		while (i != 2 && !is(&cut->passages[i].trusted))
+			line_flow(100);
+	set(&waits, true);
+	set(&inside, false);
+	ask_slow(&a, 900 * PC_MS);
+	ask_end(&a);
+	ok = a.rc == PC_WRONG && strstr(a.said, "not all replicas came to rest in time") && ok;
+	line_let_go(MID); /* and its second */
+	line_flow(500);
+	set(&waits, false);
+	ok = line_logged("v2 failed on probation; back on v1") && ok;
+	while (ok && build_that_runs() != 1)
+		doze_us(100);
+	line_flow(500);
+	ok = line_end() == PC_OK && line_check_counts(MID) && ok;
+	free_line(ok, "the build before fails while a migrate() that was given up hangs: all "
+	              "go back");
+}
+
+static int unwilling(struct pc_stage *st, uint32_t old_version, const void *old_state,
+                     size_t old_size, void *new_state)
+{
+	(void)old_version;
+	(void)old_state;
+	(void)old_size;
+	(void)new_state;
+	return pc_fail(st, "not this one");
+}
+
+/* A source that sleeps is woken for a swap; when that is refused it sleeps on. */
+static void refused_asleep(void)
+{
+	static const struct line_shape sleepy = {
+		.what = "",
+		.sources = 1,
+		.mids = 1,
+		.capacity = 8,
+		.workers = 1,
+		.blocking = {[SOURCE] = true},
+		.source = {.batch = 1, .sleep_ns = 3600 * PC_SEC}};
+	const struct replica *r;
+	struct swap_report report;
+	struct code *c;
+	uint64_t before;
+	bool ok;
+
+	line_make(&sleepy);
+	ok = line_start(1) == PC_OK;
+	c = code_new(SOURCE, false, false);
+	c->desc.state_version = 1;
+	c->desc.migrate = unwilling;
+	ok = line_swap_code(c, 0, &report, NULL) == PC_WRONG && ok;
+	r = line->g.engine->stages[line_stage(SOURCE)]->replicas[0];
+	doze_us(50000);
+	before = count_read(&r->activations);
+	doze_us(200000);
+	ok = count_read(&r->activations) - before < 10 && ok;
+	if (!ok)
+		printf("# %llu calls while it slept\n",
+		       (unsigned long long)(count_read(&r->activations) - before));
+	line_stop(PC_STOP_NOW);
+	ok = graph_wait(&line->g) == PC_STOPPED && ok;
+	free_line(ok, "a source whose migrate() refuses sleeps on");
+}
+
 int main(void)
 {
 	static const uint32_t hows[] = {PC_STOP_DRAIN, PC_STOP_NOW};
@@ -322,6 +407,8 @@ int main(void)
 	ended_idle();
 	late(false);
 	late(true);
+	fallen_meanwhile();
+	refused_asleep();
 	abandoned();
 	return tap_end();
 }

@@ -2,7 +2,8 @@
  * NO_TMPFILE=1: the file system knows no files without a name.
  * FULL=DIRECTORY: there is no room for what is in it.
  * THREADS=N: no more than N can be started.
- * NO_INOTIFY=1: there is none to be had. NO_WATCH=DIRECTORY: there are no watches left for it. */
+ * NO_INOTIFY=1: there is none to be had. NO_WATCH=DIRECTORY: there are no watches left for it.
+ * Either makes the file shim-refused when it happens. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -61,6 +62,7 @@ int inotify_init1(int flags)
 	int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "inotify_init1");
 
 	if (given("NO_INOTIFY")) {
+		close(creat("shim-refused", 0600));
 		errno = EMFILE;
 		return -1;
 	}
@@ -74,6 +76,7 @@ int inotify_add_watch(int fd, const char *path, uint32_t mask)
 	const char *none = given("NO_WATCH"), *name = strrchr(path, '/');
 
 	if (none && strcmp(name ? name + 1 : path, none) == 0) {
+		close(creat("shim-refused", 0600));
 		errno = ENOSPC;
 		return -1;
 	}
