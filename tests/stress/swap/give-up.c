@@ -1,7 +1,7 @@
 /* stress/swap/give-up.c: swaps that are given up, or that the end of the graph overtakes, where
  * they wait longest: while a replica is in its migrate(), and while a build on probation waits
- * for items that do not come. Each gets the right answer, nothing is lost, and the build that is
- * said to run does.
+ * for items that do not come. Each gets the right answer, nothing is lost, the build that is said to
+ * run does, and who is not concerned goes on.
  *
  * The mid has four replicas. migrate() of replica 1 waits until it is let go. */
 #include "common.h"
