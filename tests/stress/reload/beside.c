@@ -161,6 +161,32 @@ static void stopped(int how, const char *what)
 		pc_graph_free(graph);
 }
 
+/* A source that was to rest and did not in time sleeps on afterwards, as if nobody had asked. */
+static void late_source(void)
+{
+	static const char *const source =
+		"stage a = source(gated=1, nap=1h) thread=own\nstage c = sink()\n";
+	struct timespec while_it_sleeps = {0, 200000000};
+	char text[256];
+	uint64_t before;
+	struct job job;
+
+	gate_shut(0);
+	snprintf(text, sizeof(text), "%sa -> c\n", source);
+	start(text);
+	gate_shut(1);
+	snprintf(text, sizeof(text), "%sstage b = pass()\na -> b -> c\n", source);
+	write_text(text);
+	begin_job(&job, NULL, 50000000);
+	report(end_job(&job) == PC_TIMEOUT, "a source does not come to rest in time");
+	gate_open();
+	moment();
+	before = gate_seen();
+	nanosleep(&while_it_sleeps, NULL);
+	report(gate_seen() - before < 10, "and sleeps on when it comes out of its code");
+	stop_and_check("and ends", PC_STOP_DRAIN, true);
+}
+
 /* The source has ended while its reader was waited for. */
 static void ended(void)
 {
@@ -272,6 +298,7 @@ int main(int argc, char **argv)
 	reload_first(later);
 	stopped(PC_STOP_DRAIN, "a reload that waits is told that the graph drains");
 	stopped(PC_STOP_NOW, "and that it stops");
+	late_source();
 	ended();
 	failing();
 	rebuilt(later);

@@ -122,16 +122,28 @@ static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t gate_changed = PTHREAD_COND_INITIALIZER;
 static bool gate_is_shut;
 static unsigned at_gate;
+static uint64_t gate_calls;
 
 static void gate(void)
 {
 	pthread_mutex_lock(&gate_lock);
 	at_gate++;
+	gate_calls++;
 	pthread_cond_broadcast(&gate_changed);
 	while (gate_is_shut)
 		pthread_cond_wait(&gate_changed, &gate_lock);
 	at_gate--;
 	pthread_mutex_unlock(&gate_lock);
+}
+
+uint64_t gate_seen(void)
+{
+	uint64_t calls;
+
+	pthread_mutex_lock(&gate_lock);
+	calls = gate_calls;
+	pthread_mutex_unlock(&gate_lock);
+	return calls;
 }
 
 void gate_shut(unsigned wait_for)

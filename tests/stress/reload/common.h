@@ -35,6 +35,7 @@ void write_text(const char *text);
 /* Pass stages that are `gated` wait in their code; it returns when so many do. */
 void gate_shut(unsigned wait_for);
 void gate_open(void);
+uint64_t gate_seen(void);       /* who has come there, all in all */
 extern _Atomic bool bomb_armed; /* the next item of a build of `bomb` fails */
 extern char graph_file[];
 extern bool private_copies; /* of plugins, for the next start() */

@@ -16,8 +16,8 @@
 #if defined(PLUG_SOURCE)
 
 struct source {
-	uint64_t count, burst, ahead;
-	int64_t pause;
+	uint64_t count, burst, ahead, gated;
+	int64_t pause, nap;
 	uint64_t id, next;
 };
 
@@ -36,6 +36,14 @@ static int produce(struct pc_stage *st, void *state)
 	uint64_t end = s->ahead ? oracle()->has_seen(s->id) + s->ahead : s->count;
 
 	end = end < s->count ? end : s->count;
+	if (s->gated)
+		oracle()->gate();
+	if (s->nap > 0) {
+		int rc = pc_sleep(st, s->nap);
+
+		if (rc)
+			return rc == PC_STOPPED ? PC_END : rc;
+	}
 	for (uint64_t i = 0; i < s->burst && s->next < end; i++) {
 		struct numbered n = {.source = s->id, .number = s->next};
 		int rc;
@@ -72,6 +80,9 @@ static const struct pc_param params[] = {
          NULL, NULL, "items per call"},
 	PC_PARAM_U64(struct source, ahead, "0", NULL, NULL,
                      "items that may be under way; 0: any number"),
+	PC_PARAM_U64(struct source, gated, "0", NULL, NULL, "each call waits at the gate"),
+	PC_PARAM_DURATION(struct source, nap, "0", NULL,
+                          "each call sleeps first, with thread=own"),
 	PC_PARAM_DURATION(struct source, pause, "0", NULL, "between calls"),
 };
 
