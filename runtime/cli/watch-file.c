@@ -65,11 +65,11 @@ static unsigned quiet_ms(const struct watched *f)
 
 /* ------------------------------------------------------------------------------ looking --- */
 
-/* A file by its hash (FNV-1a). As pc_plugin_whole(): an editor that is at work has left it empty. */
+/* A file by its hash. As pc_plugin_whole(): an editor that is at work has left it empty. */
 static int hash_bytes(const char *file, uint64_t *ret)
 {
 	int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+	uint64_t hash = WATCH_HASH;
 	unsigned char part[8192];
 	bool empty = true;
 	ssize_t n;
@@ -78,8 +78,7 @@ static int hash_bytes(const char *file, uint64_t *ret)
 		return PC_ERROR;
 	while ((n = read(fd, part, sizeof(part))) > 0) {
 		empty = false;
-		for (ssize_t i = 0; i < n; i++)
-			hash = (hash ^ part[i]) * UINT64_C(0x100000001b3);
+		hash = watch_hash(hash, part, (size_t)n);
 	}
 	close(fd);
 	*ret = hash;

@@ -265,12 +265,12 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 	read_events(poll->data);
 }
 
-/* FNV-1a over the traces of those that it included when it was last compiled. When it includes others
+/* By the traces of those that it included when it was last compiled. When it includes others
  * now, that is a change, too: they may have been saved before anybody knew of them. */
 static uint64_t headers_of(const struct watched *f)
 {
 	char *names = watched_is_source(f) ? pc_plugin_headers(f->file) : NULL, *save = NULL;
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+	uint64_t hash = WATCH_HASH;
 
 	for (char *name = names ? strtok_r(names, "\n", &save) : NULL; name;
 	     name = strtok_r(NULL, "\n", &save)) {
@@ -279,8 +279,7 @@ static uint64_t headers_of(const struct watched *f)
 		                          (uint64_t)t.changed.tv_sec,
 		                          (uint64_t)t.changed.tv_nsec};
 
-		for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-			hash = (hash ^ parts[i]) * UINT64_C(0x100000001b3);
+		hash = watch_hash(hash, parts, sizeof(parts));
 	}
 	free(names);
 	return hash;

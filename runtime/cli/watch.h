@@ -67,6 +67,18 @@ struct watch {
 	bool on, polling, has_poll;
 };
 
+/* FNV-1a (Fowler, Noll, Vo), 64 bit: files that differ, and nobody's malice. */
+#define WATCH_HASH UINT64_C(0xcbf29ce484222325)
+
+static inline uint64_t watch_hash(uint64_t hash, const void *bytes, size_t size)
+{
+	const unsigned char *b = bytes;
+
+	for (size_t i = 0; i < size; i++)
+		hash = (hash ^ b[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
 void watch_start(struct watch *w, struct session *s);
 /* The graph may have other files now. */
 void watch_update(struct watch *w);

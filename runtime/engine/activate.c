@@ -365,12 +365,11 @@ enum act activate(struct replica *r, struct scratch *scratch)
 	 * there are some; else it would be told at once as well, and the items to come wait for that. Not
 	 * when one waits for our end whom nobody else looks after. */
 	cut = act == ACT_AGAIN && !scratch->unseen ? cut_that_waits(r) : NULL;
-	if (cut && !swap_is_ahead(r, cut))
-		cut = NULL;
-	if (cut)
+	if (cut && swap_is_ahead(r, cut)) {
 		expect_build(r, cut);
-	if (cut && items_wait(r))
-		act = step_to_its_end(r);
+		if (items_wait(r))
+			act = step_to_its_end(r);
+	}
 	if (act == ACT_SLEEP)
 		waiting_pass(r);
 	else if (act == ACT_PARKED)

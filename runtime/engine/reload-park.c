@@ -14,8 +14,7 @@
 void reload_parking(struct replica *r)
 {
 	waiting_rest(r);
-	/* relaxed: taken back before any wait of the stage */
-	atomic_fetch_and_explicit(&r->kick, ~(uint32_t)KICK_SWAP, memory_order_relaxed);
+	swap_unkick(r);
 }
 
 bool reload_is_parked(const struct replica *r)
@@ -49,7 +48,6 @@ void reload_unpark(struct replica *r)
 	if (atomic_load_explicit(&r->sched, memory_order_acquire) == TASK_PARKED) /* T7 */
 		task_unpark(r);
 	else if (!r->stage->swap.in_flight)
-		/* It has not seen that it was to rest, and need not come back for that any more. Relaxed: it
-		 * finds nothing to be done either way. */
-		atomic_fetch_and_explicit(&r->kick, ~(uint32_t)KICK_SWAP, memory_order_relaxed);
+		swap_unkick(
+			r); /* it has not seen that it was to rest, and need not come back for that */
 }

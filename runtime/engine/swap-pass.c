@@ -349,19 +349,12 @@ static bool rests(struct replica *r, struct cut *cut, struct passage *p)
 	return true;
 }
 
-/* A source's wait has been cut short, and shall not be again. */
-static void unkick(struct replica *r)
-{
-	/* relaxed: taken back before any wait of the stage */
-	atomic_fetch_and_explicit(&r->kick, ~(uint32_t)KICK_SWAP, memory_order_relaxed);
-}
-
 /* Nothing has become of it, and this replica goes on, though another one may still be in migrate() and
  * the control thread put the old target back only when that has come out. (Of an ordered stage they go
  * on until it is that one's turn.) */
 static void stay(struct replica *r, const struct cut *cut, struct passage *p)
 {
-	unkick(r);
+	swap_unkick(r);
 	r->swap.generation = cut->generation;
 	atomic_store_explicit(&p->passed, true, memory_order_release); /* SW3 */
 	control_post(r->engine, &r->swapped);
@@ -417,7 +410,7 @@ void swap_pass(struct replica *r, struct cut *cut)
 void swap_tell(struct replica *r)
 {
 	r->untold = false;
-	unkick(r);
+	swap_unkick(r);
 	atomic_store_explicit(&r->swap.passage->passed, true, memory_order_release); /* SW3 */
 	control_post(r->engine, &r->swapped);
 }

@@ -98,6 +98,12 @@ void swap_kick(struct replica *r)
 		eventfd_write(fd, 1);
 }
 
+void swap_unkick(struct replica *r)
+{
+	/* relaxed: who takes it back has seen what it was for, or there is nothing any more */
+	atomic_fetch_and_explicit(&r->kick, ~(uint32_t)KICK_SWAP, memory_order_relaxed);
+}
+
 static bool is_blocking_source(const struct stage *s)
 {
 	return s->desc->n_inputs == 0 && s->plan->own_thread;

@@ -517,6 +517,9 @@ void swap_set_aside_free(struct stage *s);
 void swap_stopped(struct replica *r); /* call its stop() */
 const struct build *swap_build_of(struct replica *r);
 void swap_kick(struct replica *r);
+void swap_unkick(
+	struct replica *
+		r); /* [replica] before it waits again, or [control] when nothing is to be seen */
 void swap_drop(struct dropped *dropped);     /* closed by another thread, later */
 void swap_drop_now(struct dropped *dropped); /* it has not run, or nothing does any more */
 void swap_cut_drop(struct cut *cut);         /* the states that it has; all have passed it */

@@ -158,7 +158,7 @@ static uint32_t parts(const struct plan *plan, const struct plan_queue *q)
 static bool would_overtake(const struct match *m, uint32_t new, uint32_t old)
 {
 	const struct plan_queue *n = &m->new->queues[new], *o = &m->old->queues[old];
-	bool goes = o->was_left && m->still_written[old], comes = false;
+	bool goes = m->still_written[old], comes = false;
 
 	for (uint32_t i = 0; i < o->n_writers; i++) {
 		m->mark[o->writers[i]] = new + 1;

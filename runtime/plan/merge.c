@@ -97,13 +97,9 @@ static bool merge_queues(struct plan *ret, const struct match *m)
 		const struct plan_queue *new = &m->new->queues[i];
 		bool stays = m->queue[i] < m->old->n_queues && m->queue_stays[m->queue[i]];
 		bool joined = new->joined || (stays && q->joined);
-		bool was_left = stays && q->was_left;
 
-		for (uint32_t k = 0; stays && k < q->n_writers; k++)
-			was_left |= !m->stage_named[q->writers[k]];
 		*q = *new;
 		q->joined = joined;
-		q->was_left = was_left;
 		q->writers = translate(&ret->arena, new->writers, new->n_writers, m->stage);
 		q->readers = translate(&ret->arena, new->readers, new->n_readers, m->stage);
 		if (!q->writers || !q->readers)

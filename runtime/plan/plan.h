@@ -80,7 +80,6 @@ struct plan_queue {
 	/* Of a graph that has been reloaded (difference.h): */
 	bool gone;
 	bool vacant; /* as above */
-	bool was_left; /* a stage that wrote it went; it may still be at it, until it has `ended` */
 };
 
 struct plan_join {

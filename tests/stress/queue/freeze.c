@@ -21,7 +21,6 @@
 
 #include "queue/queue.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>

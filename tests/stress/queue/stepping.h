@@ -28,19 +28,15 @@ struct stepping {
 	unsigned stepped; /* places that were gone to step by step */
 };
 
-static inline int stepping_wait(pid_t thread)
+/* The signal that it stops with. */
+static inline int stepping_go(pid_t thread, enum __ptrace_request how)
 {
 	int status;
 
+	CHECK(ptrace(how, thread, NULL, NULL) == 0, "%s", strerror(errno));
 	CHECK(waitpid(thread, &status, __WALL) == thread && WIFSTOPPED(status),
 	      "the child failed");
 	return WSTOPSIG(status);
-}
-
-static inline int stepping_go(pid_t thread, enum __ptrace_request how)
-{
-	CHECK(ptrace(how, thread, NULL, NULL) == 0, "%s", strerror(errno));
-	return stepping_wait(thread);
 }
 
 /* To the next stop of its own making. */

@@ -109,8 +109,8 @@ static void circle_text(struct out *o, uint32_t writers, bool another_shape)
  * ended. The circle ends when all of them have. */
 static void circle(unsigned n)
 {
-	static const char *const shape = "part of a cycle", *const hands =
-								    "given another writer";
+	static const char *const shape = "part of a cycle";
+	static const char *const hands = "given another writer";
 	struct out o = {.size = 0};
 	uint32_t writers = 1;
 	bool right = true;
